@@ -1,0 +1,1 @@
+"""What farcell shows inside a cell's output: progress, resources, and their plain-text form."""
