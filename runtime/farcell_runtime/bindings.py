@@ -1,0 +1,137 @@
+"""Which names a cell bound, deleted, or may have changed in place."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import re
+import sys
+import types
+import weakref
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from farcell_runtime.reads import ATOMS
+from farcell_runtime.sharing import can_change, leaders, sharing
+
+# Python's own names, and IPython's record of what was typed and shown; "_", "__" and "___" are the
+# latest results.
+_RESULTS = frozenset({"_", "__", "___"})
+_INTERNAL = re.compile(r"__\w*[^\W_]\w*__|_i+|_i?\d+|_oh|_dh|In|Out|_exit_code")
+# Objects of these types are kept to compare with; of others only weak references are.
+_KEPT = ATOMS | {types.FunctionType, types.BuiltinFunctionType, type, list, dict, tuple, set}
+_ABSENT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """A name that was bound, or only touched: its value may have changed in place."""
+
+    name: str
+    type_name: str
+    bound: bool
+
+
+class Bindings:
+    """The names of a namespace at one moment, to be compared with a later one."""
+
+    def __init__(self, namespace: Mapping[str, Any], hidden: Iterable[str]) -> None:
+        # Not to keep alive what a cell deletes, to make room: large values can be referred to
+        # weakly. A reference that is dead never matches a value that has the same id.
+        self._kept: dict[str, Any] = {}
+        self._weak: dict[str, weakref.ref[Any]] = {}
+        kept, weak = self._kept, self._weak
+        self._hidden = frozenset(hidden)
+        self._changed: list[str] = []
+        for name, value in namespace.items():
+            if self._is_hidden(name):
+                continue
+            if type(value) in _KEPT:
+                kept[name] = value
+                continue
+            try:
+                weak[name] = weakref.ref(value)
+            except TypeError:
+                kept[name] = value
+
+    def changes(
+        self, namespace: Mapping[str, Any], reached: Iterable[str]
+    ) -> tuple[list[Binding], list[str]]:
+        """What was bound or touched since in ``namespace``, and what was deleted.
+
+        The values of the names in ``reached``, those that the code which ran could reach, count as
+        touched; and so does each value that has a mutable part in common with one of them.
+        """
+        now = {name: value for name, value in namespace.items() if not self._is_hidden(name)}
+        mutable = [name for name in reached if name in now and not is_immutable(now[name])]
+        touched: set[str] = set()
+        if mutable:
+            touched = sharing(now, mutable)
+        found: list[Binding] = []
+        kept, weak = self._kept, self._weak
+        for name, value in now.items():
+            held = weak.get(name)
+            if (kept.get(name, _ABSENT) if held is None else held()) is not value:
+                found.append(Binding(name, type_name(value), bound=True))
+            elif name in touched:
+                found.append(Binding(name, type_name(value), bound=False))
+        gone = [name for name in itertools.chain(kept, weak) if name not in now]
+        self._changed = [binding.name for binding in found]
+        return found, gone
+
+    def by_identity(self, namespace: Mapping[str, Any]) -> dict[int, str]:
+        """For each value that shares a mutable part with others: the first name of its group.
+
+        By the value's id, and only in the groups of what ``changes`` has found.
+        """
+        if not self._changed:
+            return {}
+        visible = {name: value for name, value in namespace.items() if not self._is_hidden(name)}
+        first = leaders(visible, self._changed)
+        return {id(visible[name]): leader for name, leader in first.items()}
+
+    def _is_hidden(self, name: str) -> bool:
+        return is_hidden(name, self._hidden)
+
+
+def is_hidden(name: str, shells_own: Container[str]) -> bool:
+    """Whether ``name`` is Python's or IPython's own rather than the notebook's."""
+    if name in shells_own:
+        return name not in _RESULTS
+    return _is_internal(name)
+
+
+@functools.cache
+def _is_internal(name: str) -> bool:
+    # Cached: after a thousand cells there are two thousand such names, asked for in every cell.
+    return _INTERNAL.fullmatch(name) is not None
+
+
+def import_path(value: object) -> str:
+    """Where ``value`` can be imported from: ``module``, or ``module:name``; empty if nowhere.
+
+    That is so for modules, and for the functions and classes of imported modules.
+    """
+    if isinstance(value, types.ModuleType):
+        return value.__name__
+    if not isinstance(value, (type, types.FunctionType, types.BuiltinFunctionType)):
+        return ""
+    name = value.__qualname__
+    module = sys.modules.get(value.__module__ or "__main__")
+    if module is None or module.__name__ == "__main__" or getattr(module, name, None) is not value:
+        return ""
+    return f"{module.__name__}:{name}"
+
+
+def is_immutable(value: object) -> bool:
+    """Whether ``value`` and all that it is made of can't change in place."""
+    return not can_change(value)
+
+
+def type_name(value: object) -> str:
+    """The qualified name of the type of ``value``, without ``builtins``."""
+    kind = type(value)
+    if kind.__module__ == "builtins":
+        return kind.__qualname__
+    return f"{kind.__module__}.{kind.__qualname__}"

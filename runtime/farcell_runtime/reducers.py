@@ -1,0 +1,105 @@
+"""How to take apart what pickle can't, or would rebuild as something else."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import types
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+Parts = tuple[Any, ...]
+
+
+def reduced(value: Any) -> Parts | None:
+    """What ``value`` is to be rebuilt from, as ``__reduce__`` says it; none for most values."""
+    kind = type(value)
+    if (reduce := _REDUCERS.get(kind)) is not None:
+        return reduce(value)
+    if issubclass(kind, functools._lru_cache_wrapper) and value.__module__ == "__main__":
+        # It pickles as a reference to its own name, and that is not there to be looked up.
+        return _cached, (value.__wrapped__, value.cache_parameters(), vars(value))
+    if (
+        issubclass(kind, BaseException)
+        and isinstance(kind.__init__, types.FunctionType)
+        and isinstance(kind.__reduce__, types.MethodDescriptorType)
+    ):
+        # Pickle calls its __init__ with what it handed on to its base's.
+        return exception_parts(value)
+    return None
+
+
+def exception_parts(error: BaseException) -> Parts:
+    """To rebuild ``error`` without its ``__init__``: its type, ``args`` and attributes."""
+    kind = type(error)
+    builtin = next(base for base in kind.__mro__ if base.__module__ == "builtins")
+    fields = {
+        name: value
+        for base in builtin.__mro__
+        for name, member in vars(base).items()
+        # The object that lacks an attribute may be anything.
+        if isinstance(member, types.MemberDescriptorType) and name != "obj"
+        if (value := getattr(error, name, None)) is not None
+    }
+    state = (vars(error), fields)
+    return _new_exception, (kind, builtin, error.args), state, None, None, _set_exception_state
+
+
+def _new_exception(
+    kind: type[BaseException], builtin: type[BaseException], args: tuple[Any, ...]
+) -> BaseException:
+    error = builtin.__new__(kind, *args)
+    error.args = args
+    return error
+
+
+def _set_exception_state(
+    error: BaseException, state: tuple[dict[str, Any], dict[str, Any]]
+) -> None:
+    attributes, fields = state
+    for name, value in fields.items():
+        with contextlib.suppress(AttributeError, TypeError):  # read only: set by __new__
+            setattr(error, name, value)
+    vars(error).update(attributes)
+
+
+def _cached(function: Any, parameters: dict[str, Any], attributes: dict[str, Any]) -> Any:
+    wrapper = functools.lru_cache(**parameters)(function)
+    vars(wrapper).update(attributes)
+    return wrapper
+
+
+def _constant(value: object) -> tuple[Any, ...]:
+    return getattr, (dataclasses, _CONSTANTS[type(value)])
+
+
+def _weak_dict(value: Any) -> tuple[Any, ...]:
+    return type(value), (dict(value),)
+
+
+def _cached_property(value: Any) -> tuple[Any, ...]:
+    return _make_cached_property, (value.func, value.attrname)
+
+
+def _make_cached_property(function: Callable[[Any], Any], name: str) -> Any:
+    made = functools.cached_property(function)
+    made.__set_name__(object, name)
+    return made
+
+
+# Constants that are compared by identity, by their types.
+_CONSTANTS: dict[type, str] = {
+    type(getattr(dataclasses, name)): name
+    for name in ("MISSING", "KW_ONLY", "_HAS_DEFAULT_FACTORY")
+    if hasattr(dataclasses, name)
+}
+# What pickle can't take apart, though its parts can travel: a cached property holds a lock in
+# Python 3.11, single-dispatch functions hold weak dictionaries.
+_REDUCERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    **dict.fromkeys(_CONSTANTS, _constant),
+    functools.cached_property: _cached_property,
+    weakref.WeakKeyDictionary: _weak_dict,
+    weakref.WeakValueDictionary: _weak_dict,
+}

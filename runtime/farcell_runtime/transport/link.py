@@ -1,0 +1,89 @@
+"""Messages over a stream socket: four bytes of length, then a protobuf message.
+
+The conversation between a driver and a worker goes this way rather than over gRPC: a cell there
+and back costs 0.1 ms instead of 0.5, a worker needs no threads and no gRPC, and the system tells
+the user at the other end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from typing import Generic, Protocol, TypeVar
+
+_LENGTH = struct.Struct("<I")
+_READ_BYTES = 1 << 18
+
+
+class Message(Protocol):
+    """A protobuf message, as far as a link cares."""
+
+    def SerializeToString(self) -> bytes: ...  # noqa: N802  protobuf's own name
+
+
+M = TypeVar("M")
+
+
+class Link(Generic[M]):
+    """One end of a conversation. ``send`` may be called from any thread, reading from one."""
+
+    def __init__(self, connection: socket.socket, parse: Callable[[bytes], M]) -> None:
+        """``parse`` makes a message of the bytes that arrive."""
+        self._connection = connection
+        self._parse = parse
+        self._buffer = bytearray()
+        self._lock = threading.Lock()
+        self.open = True
+
+    def fileno(self) -> int:
+        return self._connection.fileno()
+
+    def send(self, message: Message) -> None:
+        """Send a message; to somebody who is gone, nothing."""
+        data = message.SerializeToString()
+        with self._lock, contextlib.suppress(OSError):
+            self._connection.sendall(_LENGTH.pack(len(data)) + data)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until there is something to read, for ``timeout_s`` at most."""
+        if not self.open:
+            return True
+        poll = select.poll()
+        poll.register(self._connection, select.POLLIN)
+        return bool(poll.poll(timeout_s * 1000))
+
+    def read(self) -> Iterator[M]:
+        """Read once, waiting if it must; the messages that are whole then.
+
+        ``open`` is false after the last one.
+        """
+        try:
+            data = self._connection.recv(_READ_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self.open = False
+            return
+        buffer = self._buffer
+        buffer += data
+        start = 0
+        while len(buffer) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(buffer, start)
+            end = start + _LENGTH.size + length
+            if len(buffer) < end:
+                break
+            message = bytes(memoryview(buffer)[start + _LENGTH.size : end])
+            start = end
+            yield self._parse(message)
+        del buffer[:start]
+
+    def close(self) -> None:
+        """End the conversation for both sides."""
+        self.open = False
+        with contextlib.suppress(OSError):
+            self._connection.shutdown(socket.SHUT_RDWR)
+        self._connection.close()

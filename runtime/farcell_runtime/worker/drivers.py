@@ -1,0 +1,71 @@
+"""The drivers connected to a worker, read on its main thread, or by whoever waits for an answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from farcell_runtime.transport import farcell_pb2 as pb
+from farcell_runtime.transport.door import Door
+from farcell_runtime.transport.link import Link
+from farcell_runtime.transport.payload import Unpacker
+
+Driver = Link[pb.ToWorker]
+
+
+class Drivers:
+    """Accepts drivers and hands over what they say.
+
+    While a cell computes, nothing is read, and the drivers' messages wait in their sockets. A cell
+    that waits for an answer reads by itself: see ``read``.
+    """
+
+    def __init__(
+        self,
+        door: Door,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        hello: Callable[[], pb.Hello],
+        receive: Callable[[pb.ToWorker, Driver], None],
+        gone: Callable[[Driver], None],
+    ) -> None:
+        """``receive`` and ``gone`` are called on the thread that reads."""
+        self._door = door
+        self._loop = loop
+        self._hello = hello
+        self._receive = receive
+        self._gone = gone
+        self._unpackers: dict[Driver, Unpacker] = {}
+        self._reading = threading.Lock()
+        loop.add_reader(door, self._accept)
+
+    def unpacker(self, driver: Driver) -> Unpacker:
+        """What gathers the large payloads that ``driver`` sends in chunks."""
+        return self._unpackers.setdefault(driver, Unpacker())
+
+    def read(self, driver: Driver) -> None:
+        """Take what ``driver`` has sent, if anything."""
+        with self._reading:
+            if not driver.wait(0):
+                return
+            for message in driver.read():
+                if message.HasField("chunk"):
+                    self.unpacker(driver).add(message.chunk)
+                else:
+                    self._receive(message, driver)
+        if not driver.open:
+            self._part(driver)
+
+    def _accept(self) -> None:
+        driver = self._door.accept()
+        if driver is None:
+            return
+        driver.send(pb.FromWorker(hello=self._hello()))
+        self._loop.add_reader(driver, self.read, driver)
+
+    def _part(self, driver: Driver) -> None:
+        self._loop.remove_reader(driver)
+        driver.close()
+        self._unpackers.pop(driver, None)
+        self._gone(driver)

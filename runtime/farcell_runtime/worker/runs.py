@@ -1,0 +1,378 @@
+"""The runs of a worker: each cell it is sent is run in its shell, with a log of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import itertools
+import json
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from farcell_runtime import ambient, codec, packages
+from farcell_runtime.ambient import Ambient
+from farcell_runtime.bindings import Bindings, import_path
+from farcell_runtime.errors import FarcellError, InternalError, LostError, UsageError
+from farcell_runtime.executor.cell import Cell, Outcome
+from farcell_runtime.executor.comms import Comms
+from farcell_runtime.executor.failure import Failure
+from farcell_runtime.executor.interrupt import Interruptible, Interrupts
+from farcell_runtime.executor.kernel import WorkerKernel
+from farcell_runtime.executor.packaging import serialise_pip
+from farcell_runtime.executor.prompt import Prompt
+from farcell_runtime.executor.shell import WorkerShell
+from farcell_runtime.executor.streams import Router, RunStream, follow_threads
+from farcell_runtime.messages import WorkerSpec
+from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.runlog import ERR, OUT, Position, RunLog
+from farcell_runtime.transport import farcell_pb2 as pb
+from farcell_runtime.transport.payload import pack
+from farcell_runtime.values import Values
+from farcell_runtime.worker.drivers import Driver, Drivers
+
+_KEPT_LOGS = 200
+_LISTEN_S = 0.5
+
+
+class Runs:
+    """Runs cells one after another, on the main thread."""
+
+    def __init__(
+        self, spec: WorkerSpec, shell: WorkerShell, interrupts: Interrupts, drivers: Drivers
+    ) -> None:
+        self._spec = spec
+        self._shell = shell
+        self._interrupts = interrupts
+        self._drivers = drivers
+        self._numbers = itertools.count(1)
+        self._logs: deque[RunLog] = deque()
+        self._children = f"/proc/self/task/{os.getpid()}/children"
+        self._next_log = self._new_log()
+        self._router = Router(self._next_log)
+        self._values = Values(codec.home)
+        self._ambient = Ambient.here()
+        self._asking: tuple[str, Driver] | None = None
+        self._prompt = Prompt(self._ask, self._listen)
+        self._comms = Comms(shell, self._router, spec.rank)
+        self._kernel = WorkerKernel(shell, self._router, self._comms)
+        self._kernel.install()
+        # What widgets were told of since the driver last asked for changes, and the names before.
+        self._handled: set[str] = set()
+        self._before_handling: Bindings | None = None
+        shell.emit = self._emit
+        codec.use_cell_numbers(shell.compile._filename_map)
+        self._streams = RunStream(OUT, self._router), RunStream(ERR, self._router)
+        sys.stdout, sys.stderr = self._streams
+        self._prompt.install()
+        serialise_pip(shell, f"{spec.folder}/pip.lock")
+        follow_threads(self._router)
+
+    @property
+    def running(self) -> bool:
+        """Whether a cell runs now."""
+        return self._interrupts.current is not None
+
+    @property
+    def latest_log(self) -> int:
+        """The number of the log of the latest run; each run has the next one."""
+        return int(self._next_log.name) - 1
+
+    def names(self) -> list[str]:
+        """The names that cells have bound."""
+        hidden = self._shell.user_ns_hidden
+        return [n for n in codec.home() if n not in hidden and not n.startswith("_")]
+
+    def answer(self, reply: pb.InputReply) -> None:
+        asking = self._asking
+        if asking is not None and asking[0] == reply.run:
+            self._prompt.answer(reply.text, refused=reply.refused, interrupted=reply.interrupted)
+
+    def driver_gone(self, driver: Driver) -> None:
+        asking = self._asking
+        if asking is not None and asking[1] is driver:
+            self._prompt.lost()
+
+    async def execute(self, request: pb.Execute, driver: Driver) -> None:
+        """Run a cell and tell its driver how it ended."""
+        started_s = time.monotonic()
+        log = self._next_log
+        before = self._company()
+        log.install()
+        self._router.enter(log)
+        self._kernel.begin(log, request.parent, request.code)
+        self._comms.install()
+        self._asking = (request.run, driver) if request.stdin_allowed else None
+        cell = Cell(
+            self._shell, request.header, request.code, request.execution_count, request.filename
+        )
+        run = Interruptible(request.run, self._run(cell, request, driver))
+        self._interrupts.current = run
+        try:
+            bindings, outcome = await run
+        except Exception as error:  # before the cell's own code began
+            bindings, outcome = None, _refusal(error)
+        except KeyboardInterrupt as error:  # at the very edge of the cell's own code
+            bindings, outcome = None, Outcome(Failure.of(error, ["KeyboardInterrupt\n"]))
+        finally:
+            self._interrupts.current = None
+            for stream in self._streams:
+                stream.flush_all()
+            self._asking = None
+        done = self._report(request, log, bindings, outcome)
+        done.elapsed_s = time.monotonic() - started_s
+        # A run that said nothing and left nothing behind that could still say something has no use
+        # for its log: the next run takes it. Making another costs as much as the cell.
+        unused = log.position() == Position() and self._company() == before
+        done.next_log = int(log.name) + (0 if unused else 1)
+        driver.send(pb.FromWorker(done=done))
+        if not unused:
+            self._rotate_logs(log)
+
+    def _company(self) -> tuple[int, int, bytes]:
+        """What may write for a run when its cell is over: threads, tasks, child processes."""
+        children = b"?"
+        with contextlib.suppress(OSError), open(self._children, "rb", buffering=0) as file:
+            children = file.read()
+        return threading.active_count(), len(asyncio.all_tasks()), children
+
+    async def handle(self, message: pb.CommMessage, driver: Driver) -> None:
+        """Hand a message to the comm it is for, and tell the driver what came of it.
+
+        Its handlers belong to the run that made the comm. They may change names as a cell does:
+        the driver asks for that before it runs the next cell, with a message of kind ``changes``.
+        """
+        if message.kind == "changes":
+            driver.send(pb.FromWorker(done=self._handlers_changes(message.run)))
+            return
+        if self._before_handling is None:
+            self._before_handling = Bindings(codec.home(), self._shell.user_ns_hidden)
+        self._handled.add(message.comm_id)
+        home = self._comms.home(message.comm_id)
+        if home is not None:
+            self._router.lend(home)
+        self._kernel.handle(message.parent)
+        log = self._router.current()
+        done = pb.Done(run=message.run, log=log.name, status="ok")
+        handling = Interruptible(message.run, self._hand_over(message))
+        alone = self._interrupts.current is None
+        if alone:  # what C code prints can only go to one place
+            self._interrupts.current = handling
+            log.install()
+        try:
+            await handling
+        except KeyboardInterrupt:
+            done.status = "interrupted"
+        except SystemExit:
+            pass  # a handler's `exit()` ends the handler
+        finally:
+            if alone:
+                self._interrupts.current = None
+                self._router.latest.install()
+            driver.send(pb.FromWorker(done=done))
+
+    def _handlers_changes(self, run: str) -> pb.Done:
+        done = pb.Done(run=run, status="ok")
+        before, self._before_handling = self._before_handling, None
+        handled, self._handled = self._handled, set()
+        if before is not None:
+            read = [value_reads(self._comms.handler(each), codec.home()) for each in handled]
+            self._add_names(done, before, set().union(*read))
+        return done
+
+    async def _hand_over(self, message: pb.CommMessage) -> None:
+        self._comms.received(
+            message.kind,
+            {
+                "content": json.loads(message.content),
+                "metadata": json.loads(message.metadata or b"{}"),
+                "buffers": [memoryview(each) for each in message.buffers],
+                "header": self._kernel.get_parent()["header"],
+            },
+            message.run,
+        )
+
+    def fetch(self, request: pb.Fetch, driver: Driver) -> None:
+        """Send the values of names."""
+        answer = self._values.fetch(request.names, anew=request.anew)
+        fetched = pb.Fetched(
+            request=request.request,
+            unchanged=answer.unchanged,
+            unknown=answer.unknown,
+            missing=answer.missing,
+            types=answer.types,
+            reprs=answer.reprs,
+        )
+        if answer.pickled is not None:
+            payload = pack(
+                answer.pickled.data,
+                answer.pickled.buffers,
+                lambda chunk: driver.send(pb.FromWorker(chunk=chunk)),
+            )
+            fetched.values.CopyFrom(payload)
+        driver.send(pb.FromWorker(fetched=fetched))
+
+    def forget(self, names: Any) -> None:
+        """Delete names that were deleted in the notebook."""
+        namespace = codec.home()
+        for name in names:
+            namespace.pop(name, None)
+        self._values.forget(names)
+
+    def inspect(self, request: pb.Inspect, driver: Driver) -> None:
+        """Answer a question about the namespace."""
+        match request.kind:
+            case "complete":
+                text, matches = self._shell.complete(request.text, request.text, request.cursor)
+                found: object = {"text": text, "matches": matches}
+            case "packages":
+                found = packages.versions()
+            case _:
+                found = self.names()
+        reply = pb.Inspected(request=request.request, json=json.dumps(found).encode())
+        driver.send(pb.FromWorker(inspected=reply))
+
+    async def _run(
+        self, cell: Cell, request: pb.Execute, driver: Driver
+    ) -> tuple[Bindings, Outcome]:
+        self._check_epoch(request)
+        self.forget(request.forget)
+        trouble = ambient.apply(request.ambient)
+        if trouble:
+            print(trouble, file=sys.stderr)
+        if request.ambient:
+            self._ambient = Ambient.here()
+        if request.HasField("names"):
+            data, buffers = self._drivers.unpacker(driver).unpack(request.names)
+            values = _rebuild(data, buffers)
+            self._values.bind(values)
+            self._shell.take_results(values)
+            # The cell must be able to free what has just arrived.
+            del data, buffers, values
+        for module in request.modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
+        bindings = Bindings(codec.home(), self._shell.user_ns_hidden)
+        return bindings, await cell.run()
+
+    def _check_epoch(self, request: pb.Execute) -> None:
+        if request.epoch != self._spec.epoch:
+            raise LostError(
+                f"the gang {self._spec.gang} was restarted before this cell reached it",
+                hint="run the cell again",
+            )
+
+    def _report(
+        self, request: pb.Execute, log: RunLog, bindings: Bindings | None, outcome: Outcome
+    ) -> pb.Done:
+        done = pb.Done(run=request.run, log=log.name, status=outcome.status)
+        if bindings is None:
+            done.status = "refused"
+        else:
+            self._add_names(done, bindings, mentioned(request.code))
+        now = Ambient.here()
+        done.ambient = now.change_from(self._ambient)
+        self._ambient = now
+        payload_manager: Any = self._shell.payload_manager
+        if payloads := payload_manager.read_payload():
+            done.payloads = json.dumps(payloads, default=str).encode()
+            payload_manager.clear_payload()
+        if failure := outcome.failure:
+            done.failure.CopyFrom(
+                pb.Failure(
+                    type_name=failure.type_name,
+                    message=failure.message,
+                    traceback=failure.lines,
+                    pickled=failure.pickled,
+                    why_not_pickled=failure.why_not_pickled,
+                )
+            )
+        position = log.position()
+        done.position.CopyFrom(
+            pb.LogPosition(out=position.out, err=position.err, events=position.events)
+        )
+        done.lost_bytes = log.lost_bytes
+        return done
+
+    def _add_names(self, done: pb.Done, before: Bindings, read: Iterable[str]) -> None:
+        """Add what has changed since ``before``, by code that read these names."""
+        namespace = codec.home()
+        reached = closure(
+            read,
+            lambda name: value_reads(namespace[name], namespace),
+            namespace.__contains__,
+        )
+        changed, deleted = before.changes(namespace, reached)
+        names_of = before.by_identity(namespace)
+        for binding in changed:
+            value = namespace[binding.name]
+            done.names.add(
+                name=binding.name,
+                type=binding.type_name,
+                bound=binding.bound,
+                reads=value_reads(value, namespace) & namespace.keys(),
+                module=import_path(value),
+                alias_of=names_of.get(id(value), ""),
+            )
+        done.deleted.extend(deleted)
+
+    def _ask(self, prompt: str, password: bool) -> bool:
+        asking = self._asking
+        if asking is None or not asking[1].open:
+            return False
+        run, driver = asking
+        question = pb.InputRequest(run=run, prompt=prompt, password=password)
+        with self._interrupts.held():
+            driver.send(pb.FromWorker(input_request=question))
+        return True
+
+    def _listen(self) -> None:
+        """Wait for an answer for a moment, on whichever thread asked."""
+        asking = self._asking
+        if asking is None:
+            self._prompt.lost()
+            return
+        driver = asking[1]
+        if threading.current_thread() is threading.main_thread():
+            driver.wait(_LISTEN_S)
+        else:
+            # The main thread's loop reads it, unless that thread waits for this one.
+            time.sleep(_LISTEN_S / 10)
+        with self._interrupts.held():
+            self._drivers.read(driver)
+
+    def _emit(self, kind: str, content: dict[str, Any]) -> None:
+        self._router.current().event(kind, content)
+
+    def _new_log(self) -> RunLog:
+        return RunLog(self._spec.log_folder, str(next(self._numbers)))
+
+    def _rotate_logs(self, ended: RunLog) -> None:
+        # Between runs rather than at a run's start, where it would be waited for.
+        ended.close()
+        self._logs.append(ended)
+        while len(self._logs) > _KEPT_LOGS:
+            self._logs.popleft().remove()
+        self._next_log = self._new_log()
+
+
+def _rebuild(data: bytes | memoryview, buffers: list[memoryview]) -> dict[str, Any]:
+    try:
+        values: dict[str, Any] = codec.load(data, buffers)
+    except Exception as error:
+        raise UsageError(
+            f"can't be rebuilt on the worker: {type(error).__name__}: {error}",
+            hint="a module that it needs may be missing there: %pip install it in a %%remote cell",
+        ) from error
+    return values
+
+
+def _refusal(error: Exception) -> Outcome:
+    if not isinstance(error, FarcellError):
+        error = InternalError(f"the cell could not be started: {type(error).__name__}: {error}")
+    return Outcome(Failure.of(error, [f"{type(error).__name__}: {error}"]))
