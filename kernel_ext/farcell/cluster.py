@@ -1,0 +1,145 @@
+"""The verbs of ``%cluster``, as functions that return what is to be shown."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from farcell.notebook import Notebook
+from farcell.options import count, nearest
+from farcell.receipt import size_text
+from farcell_runtime.config import Config
+from farcell_runtime.engines import ENGINES
+from farcell_runtime.errors import UsageError
+from farcell_runtime.runlog import LogReader
+from farcell_runtime.transport import farcell_pb2 as pb
+
+
+def status(notebook: Notebook) -> str:
+    """The cluster in a few lines: its engine, its gangs with their ranks, what runs."""
+    if not notebook.running:
+        return "no cluster; %cluster start, or run a %%remote cell"
+    return status_text(notebook.session().snapshot())
+
+
+def status_text(snapshot: pb.Snapshot) -> str:
+    """The same, of any session's snapshot."""
+    up_s = max(0.0, time.time() - snapshot.started_at_s)
+    ranks = sum(len(gang.members) for gang in snapshot.gangs)
+    lines = [
+        f"farcell {snapshot.farcell_version} · engine {snapshot.engine} · up {_duration(up_s)} · "
+        f"{ranks} of {snapshot.capacity} workers"
+    ]
+    for gang in snapshot.gangs:
+        lines.append(f"gang {gang.name}: {gang.state}")
+        for member in gang.members:
+            parts = [f"  rank {member.rank}", member.state]
+            if member.pid:
+                parts.append(f"pid {member.pid}")
+            if member.memory_bytes:
+                parts.append(size_text(member.memory_bytes))
+            if member.gpu_uuids:
+                parts.append(f"{len(member.gpu_uuids)} GPUs")
+            lines.append(" · ".join(parts))
+    running = [run for run in snapshot.runs if run.state == "running"]
+    lines += [f"running on {run.gang}: {run.label}" for run in running]
+    return "\n".join(lines)
+
+
+def start(
+    notebook: Notebook,
+    engine: str | None = None,
+    workers: int | None = None,
+    idle_stop: float | None = None,
+) -> str:
+    """Start a cluster, or attach to the one there is."""
+    changes: dict[str, object] = {}
+    if engine is not None:
+        changes["engine"] = engine
+    if workers is not None:
+        changes["workers"] = workers
+    if idle_stop is not None:
+        if idle_stop < 0:
+            raise UsageError("--idle-stop wants a number of seconds, 0 or more")
+        changes["idle_stop_s"] = idle_stop
+    if engine is not None and engine not in ENGINES:
+        raise UsageError(f"there is no engine {engine!r}", hint=nearest(engine, ENGINES))
+    config = replace(Config.from_environment(), **changes) if changes else None  # type: ignore[arg-type]
+    notebook.start(config)
+    return status_text(notebook.session().snapshot())
+
+
+def stop(notebook: Notebook, gang: str | None = None) -> str:
+    """Stop the cluster, or one gang."""
+    if not notebook.running:
+        return "no cluster"
+    if gang is not None:
+        notebook.close_gang(gang)
+        return f"stopped gang {gang}"
+    notebook.stop()
+    return "stopped"
+
+
+def restart(notebook: Notebook, on: str | None = None) -> str:
+    """Give gangs fresh workers."""
+    restarted = notebook.restart([on] if on else None)
+    return "restarted: " + (", ".join(restarted) or "nothing")
+
+
+def scale(notebook: Notebook, workers: int | str) -> str:
+    """Let the cluster hold so many workers at once."""
+    try:
+        number = count(str(workers), 1)
+    except ValueError as error:
+        raise UsageError(f"%cluster scale {workers}: {error}") from None
+    notebook.session().scale(number)
+    return f"up to {number} workers"
+
+
+def interrupt(notebook: Notebook, on: str | None = None) -> str:
+    """Interrupt what runs."""
+    if not notebook.running:
+        return "no cluster"
+    return "interrupted: " + (", ".join(notebook.interrupt([on] if on else None)) or "nothing ran")
+
+
+def logs(notebook: Notebook, on: str | None = None, lines: int = 40, head: bool = False) -> str:
+    """The ends of the logs of each rank's latest run, or the head's own log."""
+    if not notebook.running:
+        return "no cluster"
+    snapshot = notebook.session().snapshot()
+    if head:
+        text = (Path(snapshot.folder) / "head.log").read_text(errors="replace")
+        return "\n".join(text.splitlines()[-lines:]) or "the head has logged nothing"
+    gangs = [gang for gang in snapshot.gangs if on is None or gang.name == on]
+    if on is not None and not gangs:
+        known = ", ".join(gang.name for gang in snapshot.gangs)
+        raise UsageError(f"there is no gang '{on}'", hint=f"gangs: {known or 'none'}")
+    shown: list[str] = []
+    for gang in gangs:
+        for member in gang.members:
+            shown.append(f"gang {gang.name}, rank {member.rank} ({member.log_folder})")
+            shown += latest_lines(member.log_folder, lines)
+    return "\n".join(shown)
+
+
+def latest_lines(folder: str, lines: int) -> list[str]:
+    """The end of the latest run's log in a worker's log folder."""
+    names = [int(path.stem) for path in Path(folder).glob("*.out") if path.stem.isdigit()]
+    for name in sorted(names, reverse=True):
+        reader = LogReader(folder, str(name))
+        try:
+            if found := reader.tail(lines):
+                return found
+        finally:
+            reader.close()
+    return []
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,224 @@
+"""The kernel's ends of comms that cells have made on workers: ipywidgets works through them."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from comm import create_comm, get_comm_manager
+from comm.base_comm import BaseComm
+
+from farcell.gang import Gang, Mailbox, Rank, Stop, stops_into
+from farcell.late_output import LateOutput
+from farcell_runtime.runlog import Event
+from farcell_runtime.transport import farcell_pb2 as pb
+
+_LOOK_S = 0.05
+_KEPT_MESSAGES = 256
+# A page that was loaded anew opens a comm to this target and asks for the states of all widgets;
+# if that is closed, it asks each comm that it finds.
+_ALL_WIDGETS = "jupyter.widget.control"
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The kernel's end of one comm, and the rank that has the other."""
+
+    comm: BaseComm
+    gang: Gang
+    rank: Rank
+
+
+class Comms:
+    """Opens, in the kernel, a comm for each that a cell has made, and relays what they say.
+
+    A message of the front end's is handled as in a kernel: the one that handles it waits until the
+    worker has, so that front ends send the next one only then, and what a handler shows comes
+    under the message it answers. Only while a cell runs on that gang nobody waits.
+    """
+
+    def __init__(
+        self,
+        shell: Any,
+        late: LateOutput,
+        *,
+        busy: Callable[[Gang], bool],
+        interrupt: Callable[[Gang, str], None],
+    ) -> None:
+        """``busy`` says whether a cell runs on a gang; ``interrupt`` ends a handling there."""
+        self._shell = shell
+        self._late = late
+        self._busy = busy
+        self._interrupt = interrupt
+        self._ends: dict[str, _End] = {}
+        self._own_control: Callable[[BaseComm, dict[str, Any]], None] | None = None
+        self._asked: dict[str, dict[str, Any]] = {}  # the last messages, by what we call them
+        self._told: dict[Rank, Gang] = {}  # ranks whose handlers may have changed names
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+
+    def of(self, gang: Gang) -> Callable[[Event], None]:
+        """The function that takes the comm events of a gang's cells."""
+        return functools.partial(self._take, gang)
+
+    def settle(self) -> list[tuple[Gang, pb.Done]]:
+        """What handlers have changed since this was last asked, by gang."""
+        changes: list[tuple[Gang, pb.Done]] = []
+        with self._lock:
+            told = list(self._told.items())
+        for rank, gang in told:
+            if self._busy(gang):
+                continue
+            mailbox: Mailbox = SimpleQueue()
+            run = f"changes {next(self._numbers)}"
+            rank.listen(run, mailbox)
+            rank.send(pb.ToWorker(comm=pb.CommMessage(kind="changes", run=run)))
+            _, word = mailbox.get()
+            rank.release(run)
+            with self._lock:
+                self._told.pop(rank, None)
+            if isinstance(word, pb.FromWorker):
+                changes.append((gang, word.done))
+        return changes
+
+    def gang_gone(self, gang: Gang) -> None:
+        """Close the comms of a gang: nobody answers them any more."""
+        with self._lock:
+            for rank in gang.ranks:
+                self._told.pop(rank, None)
+        for comm_id, end in list(self._ends.items()):
+            if end.gang is gang:
+                del self._ends[comm_id]
+                end.comm.close()
+
+    def take_control(self) -> None:
+        """Have pages ask each comm: the notebook's own ipywidgets knows its own alone.
+
+        To be called after each cell, which may have imported that.
+        """
+        targets = get_comm_manager().targets
+        current = targets.get(_ALL_WIDGETS)
+        if not self._ends or current == self._control:
+            return
+        self._own_control = current
+        targets[_ALL_WIDGETS] = self._control
+
+    def _control(self, made: BaseComm, message: dict[str, Any]) -> None:
+        if self._ends or self._own_control is None:
+            made.close()
+        else:
+            self._own_control(made, message)
+
+    def _take(self, gang: Gang, event: Event) -> None:
+        content = event.content
+        comm_id, data, metadata = content["comm_id"], content["data"], content["metadata"]
+        buffers = [base64.b64decode(each) for each in content["buffers"]]
+        if event.kind == "comm_open":
+            made = create_comm(
+                comm_id=comm_id,
+                target_name=content["target_name"],
+                target_module=content["target_module"],
+                data=data,
+                metadata=metadata,
+                buffers=buffers,
+            )
+            made.on_msg(functools.partial(self._relay, comm_id, "comm_msg"))
+            made.on_close(functools.partial(self._relay, comm_id, "comm_close"))
+            self._ends[comm_id] = _End(made, gang, gang.ranks[content["rank"]])
+            self.take_control()
+        else:
+            # What was made for a kernel that is gone has no end here.
+            end = self._ends.get(comm_id)
+            if end is None:
+                return
+            made = end.comm
+            if event.kind == "comm_msg":
+                self._send(made, data, metadata, buffers, content.get("answers", ""))
+            else:
+                del self._ends[comm_id]
+                made.close(data, metadata, buffers)
+        # ipykernel 7.4 has the front end's messages wait for the shell that sent here last, and
+        # that runs a cell now. They are to come the way that the front end chose.
+        vars(made).pop("_reply_subshell_id", None)
+
+    def _send(
+        self, made: BaseComm, data: Any, metadata: Any, buffers: list[bytes], answers: str
+    ) -> None:
+        """Send a message to the front end, as the answer to one of its own if it is that.
+
+        A page that was loaded anew finds the state of each widget in the answer to its question.
+        """
+        asked, kernel = self._asked.get(answers), getattr(self._shell, "kernel", None)
+        if asked is None or kernel is None:
+            made.send(data, metadata, buffers)
+            return
+        kernel.session.send(
+            kernel.iopub_socket,
+            "comm_msg",
+            {"comm_id": made.comm_id, "data": data},
+            metadata=metadata,
+            parent=asked,
+            ident=made.topic,
+            buffers=buffers,
+        )
+
+    def _relay(self, comm_id: str, kind: str, message: dict[str, Any]) -> None:
+        """Send a message of the front end's to the worker, on whichever thread it came to."""
+        end = self._ends.get(comm_id)
+        if end is None:
+            return
+        if kind == "comm_close":
+            del self._ends[comm_id]
+        header = message["header"]
+        run = f"comm {header['msg_id']}"
+        self._asked[run] = {"header": header}
+        if len(self._asked) > _KEPT_MESSAGES:
+            self._asked.pop(next(iter(self._asked)), None)
+        mailbox: Mailbox = SimpleQueue()
+        waits = not self._busy(end.gang)
+        if waits:
+            end.rank.listen(run, mailbox)
+        parent = {"header": header, "metadata": message.get("metadata", {})} if waits else None
+        relayed = pb.CommMessage(
+            kind=kind,
+            comm_id=comm_id,
+            content=_json(message["content"]),
+            metadata=_json(message.get("metadata", {})),
+            buffers=[bytes(each) for each in message.get("buffers", ())],
+            run=run,
+            parent=_json(parent) if parent else b"",
+        )
+        with self._lock:
+            self._told[end.rank] = end.gang
+        end.rank.send(pb.ToWorker(comm=relayed))
+        self._late.hurry()
+        if waits:
+            self._wait(end, run, mailbox, message)
+            end.rank.release(run)
+
+    def _wait(self, end: _End, run: str, mailbox: Mailbox, message: dict[str, Any]) -> None:
+        """Show what the handlers say until they have ended; the second stop goes away."""
+        stopped = False
+        with self._late.captures(message), stops_into(mailbox):
+            while True:
+                try:
+                    _, word = mailbox.get(timeout=_LOOK_S)
+                except Empty:
+                    self._late.look()
+                    continue
+                if not isinstance(word, Stop) or stopped:
+                    break
+                stopped = True
+                self._interrupt(end.gang, run)
+            self._late.look()
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, default=str).encode()

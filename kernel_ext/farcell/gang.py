@@ -1,0 +1,352 @@
+"""A gang as the driver sees it: one conversation with each of its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import platform
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+
+from farcell_runtime import __version__, packages
+from farcell_runtime.errors import FarcellError, InternalError, VersionMismatch, WorkerLost
+from farcell_runtime.runlog import LogReader
+from farcell_runtime.transport import farcell_pb2 as pb
+from farcell_runtime.transport.payload import Unpacker, pack
+from farcell_runtime.transport.worker_client import WorkerClient
+
+_EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """A rank's worker is gone: what its run and whoever waits for an answer are told."""
+
+    error: WorkerLost
+    expected: bool = False  # it was stopped, perhaps because another rank died
+
+
+class Stop:
+    """The person at the notebook asked the run to stop."""
+
+
+Message = pb.FromWorker | Lost | Stop
+Mailbox = SimpleQueue[tuple[int, Message]]
+
+
+@contextlib.contextmanager
+def stops_into(mailbox: Mailbox) -> Iterator[None]:
+    """Have SIGINT arrive as a message.
+
+    A ``KeyboardInterrupt`` could strike between taking a message and acting on it, and whoever
+    follows a run would wait forever for a word that it has had.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda *_: mailbox.put((0, Stop())))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class Rank:
+    """The conversation with one worker. Messages of a run go to the mailbox of that run."""
+
+    def __init__(self, gang: Gang, member: pb.Member, token: str) -> None:
+        self.rank = member.rank
+        self.member = member
+        self.unpacker = Unpacker()
+        self._log: int = 0  # the number of the latest run's log
+        self._gang = gang
+        self._lock = threading.Lock()
+        self._mailboxes: dict[str, Mailbox] = {}
+        self._requests: dict[int, SimpleQueue[pb.Fetched | pb.Inspected | Lost]] = {}
+        self._hello: SimpleQueue[pb.Hello | FarcellError] = SimpleQueue()
+        self._lost: Lost | None = None
+        self._client = WorkerClient(
+            member.address, token, receive=self._received, ended=self._ended
+        )
+
+    def greet(self) -> pb.Hello:
+        """Wait for the worker's first word, and compare versions.
+
+        Raises:
+            VersionMismatch: if cells can't be exchanged with it.
+            ConnectError: if it can't be reached.
+        """
+        hello = self._hello.get()
+        if isinstance(hello, FarcellError):
+            raise hello
+        _check_versions(hello)
+        self._log = hello.latest_log
+        return hello
+
+    def send(self, message: pb.ToWorker) -> None:
+        self._client.send(message)
+
+    def pack(self, data: bytes, buffers: Iterable[bytes | memoryview]) -> pb.Payload:
+        """The payload for a pickle, sent ahead in chunks if it is large."""
+        return pack(data, buffers, lambda chunk: self.send(pb.ToWorker(chunk=chunk)))
+
+    def expect(self, run: str, mailbox: Mailbox) -> LogReader:
+        """Have the messages of ``run``, which is sent next, put into ``mailbox``.
+
+        Returns:
+            Its log: the worker numbers them in the order in which runs reach it.
+        """
+        self.listen(run, mailbox)
+        self._log += 1
+        return LogReader(self.member.log_folder, str(self._log))
+
+    def listen(self, run: str, mailbox: Mailbox) -> None:
+        """Have the messages of ``run``, which has no log of its own, put into ``mailbox``."""
+        with self._lock:
+            self._mailboxes[run] = mailbox
+            lost = self._lost
+        if lost is not None:
+            mailbox.put((self.rank, lost))
+
+    def release(self, run: str) -> None:
+        with self._lock:
+            self._mailboxes.pop(run, None)
+
+    def ask(
+        self, number: int, message: pb.ToWorker
+    ) -> SimpleQueue[pb.Fetched | pb.Inspected | Lost]:
+        """Send a request; the queue gets the answer."""
+        answer: SimpleQueue[pb.Fetched | pb.Inspected | Lost] = SimpleQueue()
+        with self._lock:
+            if self._lost is not None:
+                answer.put(self._lost)
+                return answer
+            self._requests[number] = answer
+        self.send(message)
+        return answer
+
+    def last_lines(self) -> list[str]:
+        """The end of the latest run's log."""
+        reader = LogReader(self.member.log_folder, str(self._log))
+        try:
+            return reader.tail(5)
+        finally:
+            reader.close()
+
+    def lose(self, error: WorkerLost, *, expected: bool = False) -> None:
+        """The head says that the worker is gone."""
+        with self._lock:
+            if self._lost is not None:
+                return
+            self._lost = Lost(error, expected)
+            mailboxes = list(self._mailboxes.values())
+            requests = list(self._requests.values())
+            self._requests.clear()
+        for mailbox in mailboxes:
+            mailbox.put((self.rank, self._lost))
+        for answer in requests:
+            answer.put(self._lost)
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _received(self, message: pb.FromWorker) -> None:
+        match message.WhichOneof("kind"):
+            case "chunk":
+                self.unpacker.add(message.chunk)
+            case "fetched" | "inspected" as kind:
+                reply = getattr(message, kind)
+                with self._lock:
+                    answer = self._requests.pop(reply.request, None)
+                if answer is not None:
+                    answer.put(reply)
+            case "hello":
+                self._hello.put(message.hello)
+            case "done" | "input_request" as kind:
+                run = getattr(message, kind).run
+                if kind == "done" and message.done.next_log:
+                    self._log = message.done.next_log - 1
+                with self._lock:
+                    mailbox = self._mailboxes.get(run)
+                if mailbox is not None:
+                    mailbox.put((self.rank, message))
+
+    def _ended(self, error: FarcellError | None) -> None:
+        self._hello.put(error or InternalError("the worker ended the conversation"))
+        # How the worker ended is the head's to say. It hears of it from the operating system,
+        # sooner or later than this connection breaks.
+        timer = threading.Timer(_EXIT_REPORT_S, self._lose_unreported)
+        timer.daemon = True
+        timer.start()
+
+    def _lose_unreported(self) -> None:
+        self.lose(
+            WorkerLost(
+                f"the connection to rank {self.rank} of gang {self._gang.name} broke",
+                gang=self._gang.name,
+                rank=self.rank,
+                hint="run the cell again; it starts on a fresh worker",
+            )
+        )
+
+
+class Gang:
+    """The ranks of one gang in one epoch."""
+
+    def __init__(self, placed: pb.Gang, token: str) -> None:
+        self.name = placed.name
+        self.epoch = placed.epoch
+        self._numbers = itertools.count(1)
+        members = sorted(placed.members, key=lambda member: member.rank)
+        self.ranks = [Rank(self, member, token) for member in members]
+        self.names: list[str] = []
+        for rank in self.ranks:
+            hello = rank.greet()
+            self.names = list(hello.names)
+            if hello.environment != packages.environment():
+                self._compare_packages(rank)
+
+    def fetch(
+        self, names: Iterable[str], *, anew: bool = False, wait: Callable[[], None] | None = None
+    ) -> list[pb.Fetched]:
+        """What each rank holds under ``names``.
+
+        Args:
+            anew: also send what has not changed since it was last sent or received.
+            wait: called about every 50 ms while waiting.
+
+        Raises:
+            WorkerLost: if a worker dies meanwhile.
+        """
+        number = next(self._numbers)
+        request = pb.ToWorker(fetch=pb.Fetch(request=number, names=names, anew=anew))
+        answers = [rank.ask(number, request) for rank in self.ranks]
+        return [_await(answer, wait) for answer in answers]  # type: ignore[misc]
+
+    def _compare_packages(self, rank: Rank) -> None:
+        theirs = json.loads(self.inspect(rank, "packages"))
+        ours = packages.versions()
+        for name in packages.breaking(ours, theirs):
+            raise VersionMismatch(
+                f"the notebook has {name} {ours[name]}, the worker {name} {theirs[name]}: "
+                "their values can't travel",
+                theirs=theirs[name],
+                ours=ours[name],
+                remedy=f"%pip install {name}=={ours[name]} in a %%remote cell, or the other here",
+            )
+
+    def inspect(
+        self,
+        rank: Rank,
+        kind: str,
+        text: str = "",
+        cursor: int = 0,
+        timeout_s: float | None = None,
+    ) -> bytes:
+        """Ask a rank about its namespace; the answer is JSON.
+
+        Raises:
+            TimeoutError: if it does not answer in ``timeout_s``.
+        """
+        number = next(self._numbers)
+        request = pb.Inspect(request=number, kind=kind, text=text, cursor=cursor)
+        answer = rank.ask(number, pb.ToWorker(inspect=request))
+        try:
+            found = answer.get(timeout=timeout_s)
+        except Empty:
+            raise TimeoutError(f"rank {rank.rank} of gang {self.name} is busy") from None
+        if isinstance(found, Lost):
+            raise found.error
+        assert isinstance(found, pb.Inspected)
+        return found.json
+
+    def lose(self, exit_: pb.WorkerExit) -> None:
+        """A worker of this gang has ended, as the head says."""
+        for rank in self.ranks:
+            if rank.member.worker == exit_.worker:
+                rank.lose(worker_lost(exit_, rank), expected=exit_.expected)
+
+    def lose_all(self, why: str) -> None:
+        """The session is over, and with it every worker."""
+        for rank in self.ranks:
+            rank.lose(WorkerLost(why, gang=self.name, rank=rank.rank))
+
+    def close(self) -> None:
+        for rank in self.ranks:
+            rank.close()
+
+
+def worker_lost(exit_: pb.WorkerExit, rank: Rank) -> WorkerLost:
+    """The error for a worker's end: what ended it, and its last lines."""
+    from_signal = _signal_name(exit_.signal)
+    if exit_.out_of_memory:
+        how = "was killed: out of memory"
+        hint = "the machine had no memory left: use smaller batches, or free names with `del`"
+    elif exit_.expected:
+        how = "was stopped"
+        hint = "run the cell again; it starts on a fresh worker"
+    elif exit_.signal:
+        how = f"was killed by {from_signal}"
+        hint = "run the cell again; it starts on a fresh worker"
+    else:
+        how = f"exited with code {exit_.exit_code}"
+        hint = "run the cell again; it starts on a fresh worker"
+    last_lines = rank.last_lines()
+    shown = "".join(f"\n  | {line}" for line in last_lines)
+    return WorkerLost(
+        f"the worker of rank {exit_.rank} (gang {exit_.gang}) {how}{shown}",
+        gang=exit_.gang,
+        rank=exit_.rank,
+        exit_code=None if exit_.signal else exit_.exit_code,
+        signal=from_signal,
+        out_of_memory=exit_.out_of_memory,
+        last_lines=last_lines,
+        hint=hint,
+    )
+
+
+def _signal_name(number: int) -> str:
+    if not number:
+        return ""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _await(
+    answer: SimpleQueue[pb.Fetched | pb.Inspected | Lost], wait: Callable[[], None] | None
+) -> pb.Fetched | pb.Inspected:
+    while True:
+        try:
+            found = answer.get(timeout=0.05 if wait else None)
+        except Empty:
+            if wait is not None:
+                wait()
+            continue
+        if isinstance(found, Lost):
+            raise found.error
+        return found
+
+
+def _check_versions(hello: pb.Hello) -> None:
+    ours, theirs = platform.python_version(), hello.python
+    if ours.split(".")[:2] != theirs.split(".")[:2]:
+        raise VersionMismatch(
+            f"the notebook runs Python {ours}, the worker Python {theirs}: "
+            "functions can't travel between them",
+            theirs=theirs,
+            ours=ours,
+            remedy=f"start the workers with Python {'.'.join(ours.split('.')[:2])}",
+        )
+    if hello.farcell != __version__:
+        raise VersionMismatch(
+            f"the notebook has farcell {__version__}, the worker farcell {hello.farcell}",
+            theirs=hello.farcell,
+            ours=__version__,
+            remedy="install the same version on both, then %cluster restart",
+        )

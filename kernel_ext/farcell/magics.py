@@ -1,0 +1,79 @@
+"""The magics: they parse their line and delegate, no more."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+
+from farcell import cluster
+from farcell.failures import is_remote
+from farcell.notebook import Notebook
+from farcell.options import CLUSTER, REMOTE, leading_options, nearest, split
+from farcell_runtime.errors import UsageError
+from farcell_runtime.messages import Shape
+
+
+@magics_class
+class FarcellMagics(Magics):
+    """``%%remote``, ``%remote`` and ``%cluster``."""
+
+    def __init__(self, shell: Any, notebook: Notebook) -> None:
+        super().__init__(shell)
+        self._shell = shell
+        self._notebook = notebook
+
+    @line_cell_magic
+    def remote(self, line: str, cell: str | None = None) -> None:
+        """Run a cell, or the expression on the line, on the cluster. See ``%%remote --help``."""
+        if cell is None:
+            words, code = leading_options(line, REMOTE)
+            header = ""
+        else:
+            words, code = split(line), cell
+            header = f"%%remote {line}".rstrip()
+        options = REMOTE.parse(words)
+        if options["help"] or not (code or words):
+            print(REMOTE.text())
+        elif options["local"]:
+            self._shell.run_cell(code)  # "%remote --local x": a cell is rewritten before it runs
+        elif options["dry_run"]:
+            print(self._notebook.dry_run(_shape(options), code))
+        elif code.strip():
+            self._notebook.run(_shape(options), code, header=header, timeout_s=options["timeout"])
+
+    @line_magic
+    def cluster(self, line: str) -> None:
+        """Status, start, stop, restart, scale, interrupt, logs. See ``%cluster --help``."""
+        words = split(line)
+        verb = words[0] if words else "status"
+        if verb in ("--help", "help"):
+            print("\n".join(f"{each.usage()[7:]}\n    {each.help}" for each in CLUSTER.values()))
+            return
+        command = CLUSTER.get(verb)
+        if command is None:
+            raise UsageError(f"%cluster has no command {verb!r}", hint=nearest(verb, [*CLUSTER]))
+        if "--help" in words:
+            print(command.text())
+            return
+        values = command.parse(words[1:])
+        arguments = values.pop("words")
+        print(getattr(cluster, verb)(self._notebook, *arguments, **values))
+
+    @line_magic
+    def debug(self, line: str) -> None:
+        """The debugger at the last error: on the worker, if that is where it was raised."""
+        if line.strip() or not is_remote(getattr(sys, "last_value", None)):
+            self._original_debug(line)
+            return
+        gang = self._notebook.last_gang
+        self._notebook.run_on(gang, "%debug")
+
+    def take_over_debug(self) -> None:
+        """Stand in front of IPython's own ``%debug``."""
+        self._original_debug = self._shell.find_line_magic("debug")
+
+
+def _shape(options: dict[str, Any]) -> Shape:
+    return Shape(options["ranks"], options["gpus"], options["cpus"], options["on"])

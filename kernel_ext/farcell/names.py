@@ -1,0 +1,471 @@
+"""The notebook's names, kept as one namespace with those of the gangs.
+
+A remote cell is sent what it reads and its gang lacks. What it binds, or may have changed in
+place, is newest there; in the notebook such a name is absent, never old, until somebody reads it:
+before a cell by what its syntax shows, else at the moment of the read.
+"""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import re
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from farcell.capture import Reads, reads_of
+from farcell.directory import KERNEL, Directory
+from farcell.gang import Gang
+from farcell.parsing import looked_up
+from farcell.ranks import Ranks
+from farcell.remote_value import RemoteValue
+from farcell_runtime import codec
+from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
+from farcell_runtime.errors import CaptureError, ObjectLost
+from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.sharing import sharing
+from farcell_runtime.transport import farcell_pb2 as pb
+from farcell_runtime.values import Pieces, Values, digest
+
+_DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
+_SMALL_BYTES = 64 << 10  # what a string only mentions is sent along up to this size
+
+
+class Shell(Protocol):
+    """What names need of IPython's shell."""
+
+    user_ns: dict[str, Any]
+    user_ns_hidden: dict[str, Any]
+    displayhook: Any
+
+    def transform_cell(self, raw_cell: str) -> str: ...
+
+
+@dataclass(slots=True)
+class Shipment:
+    """What goes out with a cell.
+
+    Attributes:
+        pickled: the names in one pickle; none if nothing goes.
+        sizes: each name's share in bytes.
+        why: what reads a name, where that is not the cell itself.
+        unchanged: names that the cell reads and the gang has already.
+        forget: names to delete there.
+        modules: submodules that the cell uses through a module's name: a module travels as its
+            name, and what else of its package is imported would be missing there.
+    """
+
+    pickled: codec.Pickled | None = None
+    sizes: dict[str, int] = field(default_factory=dict)
+    why: dict[str, str] = field(default_factory=dict)
+    unchanged: list[str] = field(default_factory=list)
+    forget: list[str] = field(default_factory=list)
+    modules: list[str] = field(default_factory=list)
+
+
+class Names:
+    """The notebook's side of the one namespace."""
+
+    def __init__(self, shell: Shell, gang_named: Callable[[str], Gang]) -> None:
+        """``gang_named`` gives the gang that the directory knows by this name."""
+        self.directory = Directory()
+        self._shell = shell
+        self._gang_named = gang_named
+        self._values: dict[str, Values] = {}
+        # What names held here before a gang changed them: what turns out unchanged is put back.
+        self._shadows: dict[str, object] = {}
+        self._lock = threading.RLock()
+        self._here = self._snapshot()
+        self._builtins = _FetchingBuiltins(self._fetch_missing)
+
+    def install(self) -> None:
+        """Have reads of absent names fetch them."""
+        self._shell.user_ns["__builtins__"] = self._builtins
+        self.observe("")
+
+    def uninstall(self) -> None:
+        self._shell.user_ns["__builtins__"] = builtins
+
+    def observe(self, code: str) -> None:
+        """Take in what ``code``, which ran in the notebook, has changed."""
+        with self._lock:
+            namespace = self._shell.user_ns
+            reached = self._closure(mentioned(code)) if code else set()
+            changed, deleted = self._here.changes(namespace, reached)
+            for binding in changed:
+                value = namespace[binding.name]
+                if isinstance(value, RemoteValue | Ranks) and not binding.bound:
+                    continue  # what stands for values elsewhere is not them
+                self._shadows.pop(binding.name, None)
+                self.directory.changed(KERNEL, binding.name, type_name=binding.type_name)
+            for name in deleted:
+                self.directory.deleted(KERNEL, name)
+                self._shadows.pop(name, None)
+            if changed or deleted:
+                self._here = self._snapshot()
+
+    def capture(self, gang: str, code: str) -> Shipment:
+        """What must go to ``gang`` before it can run ``code``.
+
+        Raises:
+            CaptureError: naming a name that the cell reads and that can't travel.
+            ObjectLost: naming one whose only holder is gone.
+        """
+        with self._lock:
+            shipment, pieces = self._plan(gang, code)
+            shipment.forget = self.directory.take_forgotten(gang)
+            self._values_for(gang).forget(shipment.forget)
+            groups = self._groups(shipment.sizes)
+            shipment.pickled, same = self._values_for(gang).join(
+                pieces, shipment.sizes, together=groups
+            )
+            self.directory.received(gang, same)
+            shipment.unchanged += same
+            for name in same:
+                del shipment.sizes[name]
+        return shipment
+
+    def preview(self, gang: str, code: str) -> Shipment:
+        """What ``capture`` would send, without the pickle."""
+        with self._lock:
+            return self._plan(gang, code)[0]
+
+    def arrived(self, gang: str, shipment: Shipment) -> None:
+        """``gang`` has got ``shipment``."""
+        self.directory.received(gang, (name for name in shipment.sizes if name in self.directory))
+
+    def refused(self, gang: str, shipment: Shipment) -> None:
+        """``gang`` could not take ``shipment``."""
+        with self._lock:
+            self.directory.refused(gang, shipment.sizes)
+            self._values_for(gang).forget(shipment.sizes)
+
+    def gang_changed(self, gang: str, done: pb.Done) -> None:
+        """Take in what a run on ``gang`` has changed."""
+        with self._lock:
+            namespace = self._shell.user_ns
+            values = self._values_for(gang)
+            values.doubt(report.name for report in done.names)
+            values.forget(done.deleted)
+            for report in done.names:
+                held_here = self.directory.is_newest(KERNEL, report.name)
+                self.directory.changed(
+                    gang,
+                    report.name,
+                    type_name=report.type,
+                    reads=report.reads,
+                    module=report.module,
+                    alias_of=report.alias_of,
+                )
+                if report.name in namespace:
+                    old = namespace.pop(report.name)
+                    if not report.bound and held_here:
+                        self._shadows[report.name] = old
+                    elif report.bound:
+                        self._shadows.pop(report.name, None)
+            for name in done.deleted:
+                self.directory.deleted(gang, name)
+                namespace.pop(name, None)
+                self._shadows.pop(name, None)
+            if done.names or done.deleted:
+                self._here = self._snapshot()
+
+    def gang_gone(self, gang: str, why: str) -> list[str]:
+        """Take in that ``gang`` is gone; the answer is the names that are lost with it."""
+        with self._lock:
+            self._values.pop(gang, None)
+            for name, shadow in list(self._shadows.items()):
+                # Nobody can tell any more whether it changed, so what was here is what there is.
+                if self.directory.holders(name) == [gang]:
+                    self._shell.user_ns[name] = shadow
+                    self.directory.changed(KERNEL, name, type_name=type_name(shadow))
+                    del self._shadows[name]
+            for name in self.directory.only_at(gang):
+                self._import_again(name)
+            lost = self.directory.gone(gang, why)
+            for name in lost:
+                if isinstance(self._shell.user_ns.get(name), RemoteValue):
+                    del self._shell.user_ns[name]
+            self._here = self._snapshot()
+            return lost
+
+    def found(self, gang: str, names: Iterable[str]) -> None:
+        """``gang`` holds ``names`` from before this kernel."""
+        with self._lock:
+            for name in names:
+                self.directory.changed(gang, name)
+                self._shell.user_ns.pop(name, None)
+            self._here = self._snapshot()
+
+    def fetch_for(self, code: str) -> None:
+        """Fetch what a cell that is about to run in the notebook reads and the notebook lacks."""
+        with self._lock:
+            if not self._stale():
+                return
+            reads = reads_of(code, self._shell.transform_cell)
+            certain, perhaps = self._what_is_read(reads)
+            wanted = certain | (perhaps if reads.dynamic or reads.everything else set())
+            self.fetch(wanted)
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """Bring the newest values of ``names`` into the notebook."""
+        with self._lock:
+            by_gang: dict[str, list[str]] = {}
+            asked = [name for name in names if name in self.directory]
+            grouped = {other for name in asked for other in self.directory.group(name)}
+            for name in sorted(self.directory.lacking(KERNEL, grouped)):
+                holder = self.directory.holders(name)[0]
+                by_gang.setdefault(holder, []).append(name)
+            for gang, wanted in by_gang.items():
+                self._fetch_from(self._gang_named(gang), wanted)
+
+    def absent(self) -> list[str]:
+        """The names that are newest elsewhere, and so not here until somebody reads them."""
+        return [name for name in self.directory if not self.directory.is_newest(KERNEL, name)]
+
+    def holder(self, name: str) -> str:
+        """The gang that holds the newest version of ``name``; empty if it is here or nowhere."""
+        holders = self.directory.holders(name)
+        return holders[0] if holders and holders[0] != KERNEL else ""
+
+    def _import_again(self, name: str) -> None:
+        """What was imported on a gang that is gone can be imported here."""
+        path = self.directory.entry(name).module
+        if not path:
+            return
+        module, _, attribute = path.partition(":")
+        try:
+            value: object = importlib.import_module(module)
+            if attribute:
+                value = getattr(value, attribute)
+        except Exception:  # whatever that module raises: then its name is lost like any other
+            return
+        self._shell.user_ns[name] = value
+        self.directory.changed(KERNEL, name, type_name=type_name(value), module=path)
+
+    def _stale(self) -> bool:
+        return any(not self.directory.is_newest(KERNEL, name) for name in self.directory)
+
+    def _what_is_read(self, reads: Reads) -> tuple[set[str], set[str]]:
+        certain = self._closure(reads.names)
+        texts = [self._shell.user_ns.get(name) for name in reads.texts]
+        mentions = {word for text in texts if isinstance(text, str) for word in mentioned(text)}
+        perhaps = self._closure(reads.maybe | mentions)
+        if reads.everything:
+            perhaps |= {name for name in self.directory if not name.startswith("_")}
+        return certain, perhaps - certain
+
+    def _closure(self, names: Iterable[str]) -> set[str]:
+        namespace = self._shell.user_ns
+
+        def reads(name: str) -> Iterable[str]:
+            if name in namespace:
+                return value_reads(namespace[name], namespace)
+            return self.directory.entry(name).reads if name in self.directory else ()
+
+        hidden = self._shell.user_ns_hidden
+        return closure(
+            names,
+            reads,
+            lambda name: (
+                (name in namespace or name in self.directory) and not is_hidden(name, hidden)
+            ),
+        )
+
+    def _check_not_lost(self, code: str, names: Iterable[str]) -> None:
+        lost = [
+            name
+            for name in names
+            if name not in self._shell.user_ns and self.directory.why_lost(name)
+        ]
+        if not lost:
+            return
+        # A string that mentions a lost name (`"x" in globals()`) asks for nothing.
+        certain = looked_up(code, self._shell.transform_cell)
+        for name in lost:
+            if name in certain:
+                why = self.directory.why_lost(name)
+                raise ObjectLost(
+                    f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
+                )
+
+    def _bring_home(self, gang: str, certain: set[str], perhaps: set[str]) -> None:
+        """Fetch what only another gang holds, so that it can be sent from here."""
+        wanted = [
+            name
+            for name in self.directory.lacking(gang, certain | perhaps)
+            if not self.directory.is_newest(KERNEL, name)
+        ]
+        self.fetch(wanted)
+
+    def _plan(self, gang: str, code: str) -> tuple[Shipment, Pieces]:
+        reads = reads_of(code, self._shell.transform_cell)
+        certain, perhaps = self._what_is_read(reads)
+        self._check_not_lost(code, reads.names)
+        self._bring_home(gang, certain, perhaps)
+        namespace = self._shell.user_ns
+        values = self._values_for(gang)
+        wanted = set(self.directory.lacking(gang, certain | perhaps))
+        while True:
+            for group in self._groups(certain | wanted):
+                if self.directory.lacking(gang, group):
+                    wanted |= group
+            pieces = values.pieces(wanted)
+            for name, refused in pieces.missing.items():
+                if name in certain:
+                    raise CaptureError(name, type_name(namespace[name]), refused)
+                wanted.discard(name)
+            reached = self._closure(pieces.reads)
+            more = set(self.directory.lacking(gang, reached)) - wanted - pieces.missing.keys()
+            if not more:
+                break
+            certain |= more
+            wanted |= more
+            self.fetch(more)
+        sizes = {
+            name: pieces.sizes[name]
+            for name in sorted(wanted & pieces.sizes.keys())
+            if name in certain or reads.dynamic or pieces.sizes[name] <= _SMALL_BYTES
+        }
+        shipment = Shipment(sizes=sizes)
+        for name in sizes:
+            if name in certain:
+                shipment.why[name] = "" if name in reads.names else "read by a function"
+            else:
+                shipment.why[name] = "mentioned in a string"
+        shipment.modules = self._submodules(code, certain)
+        shipment.unchanged = sorted(name for name in certain - wanted if name in self.directory)
+        return shipment, pieces
+
+    def _submodules(self, code: str, names: Iterable[str]) -> list[str]:
+        namespace = self._shell.user_ns
+        modules = {
+            name: namespace[name].__name__
+            for name in names
+            if isinstance(namespace.get(name), types.ModuleType)
+        }
+        if not modules:
+            return []
+        found: set[str] = set()
+        for chain in _DOTTED.findall(code):
+            first, *rest = chain.split(".")
+            path = modules.get(first, "")
+            for part in rest if path else ():
+                path = f"{path}.{part}"
+                if path not in sys.modules:
+                    break
+                found.add(path)
+        return sorted(found)
+
+    def _values_for(self, gang: str) -> Values:
+        return self._values.setdefault(gang, Values(lambda: self._shell.user_ns))
+
+    def _groups(self, names: Iterable[str]) -> list[set[str]]:
+        """The sets of names whose values share a mutable part here, for those among ``names``.
+
+        They go together, so that they share it there too.
+        """
+        namespace = self._shell.user_ns
+        waiting = {
+            name for name in names if name in namespace and not is_immutable(namespace[name])
+        }
+        if not waiting:
+            return []
+        values = {name: namespace[name] for name in self.directory if name in namespace}
+        groups: list[set[str]] = []
+        while waiting:
+            group = sharing(values, [waiting.pop()])
+            waiting -= group
+            if len(group) > 1:
+                groups.append(group)
+        return groups
+
+    def _fetch_from(self, gang: Gang, names: list[str]) -> None:
+        if len(gang.ranks) > 1:
+            self._fetch_from_ranks(gang, names)
+            return
+        [fetched] = gang.fetch(names)
+        lost_shadows = [name for name in fetched.unchanged if name not in self._shadows]
+        found: dict[str, Any] = {}
+        if lost_shadows:
+            [again] = gang.fetch(lost_shadows, anew=True)
+            found |= _load(gang, 0, again)
+        found |= _load(gang, 0, fetched)
+        self._values_for(gang.name).bind(found)
+        self._values_for(gang.name).confirm(fetched.unchanged)
+        for name in fetched.unchanged:
+            if name in self._shadows:
+                self._shell.user_ns[name] = self._shadows.pop(name)
+        self._settle(gang.name, names, fetched)
+
+    def _fetch_from_ranks(self, gang: Gang, names: list[str]) -> None:
+        for name in names:
+            answers = gang.fetch([name], anew=True)
+            loaded = [_load(gang, rank, answer) for rank, answer in enumerate(answers)]
+            if all(name in part for part in loaded):
+                alike = len({digest(codec.dump(part)) for part in loaded}) == 1
+                value = loaded[0][name] if alike else Ranks(part[name] for part in loaded)
+                self._shell.user_ns[name] = value
+            self._settle(gang.name, [name], answers[0])
+
+    def _settle(self, gang: str, names: list[str], fetched: pb.Fetched) -> None:
+        """Record what was fetched, and stand something in for what could not be."""
+        for name in names:
+            self._shadows.pop(name, None)
+            if name in fetched.unknown:
+                self.directory.deleted(gang, name)
+            elif name in fetched.missing:
+                why = fetched.missing[name]
+                self.directory.set_stuck(name, why)
+                self._shell.user_ns[name] = RemoteValue(
+                    name, gang, fetched.types[name], fetched.reprs[name], why
+                )
+            else:
+                self.directory.received(KERNEL, [name])
+                if name in ("_", "__", "___"):
+                    # IPython keeps up only the results that it knows.
+                    value = self._shell.user_ns[name]
+                    setattr(self._shell.displayhook, name, value)
+                    self._shell.user_ns_hidden[name] = value
+        self._here = self._snapshot()
+
+    def _fetch_missing(self, name: str) -> Any:
+        """The value of a name that was looked up and is not here."""
+        with self._lock:
+            if name in self.directory and not self.directory.is_newest(KERNEL, name):
+                self.fetch([name])
+                if name in self._shell.user_ns:
+                    return self._shell.user_ns[name]
+            if why := self.directory.why_lost(name):
+                raise ObjectLost(
+                    f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
+                )
+        raise KeyError(name)
+
+    def _snapshot(self) -> Bindings:
+        return Bindings(self._shell.user_ns, self._shell.user_ns_hidden)
+
+
+class _FetchingBuiltins(dict[str, Any]):
+    """The builtins of the notebook's namespace: where Python looks for a name it finds nowhere."""
+
+    def __init__(self, fetch: Callable[[str], Any]) -> None:
+        super().__init__(vars(builtins))
+        self._fetch = fetch
+
+    def __missing__(self, name: str) -> Any:
+        if name in vars(builtins):
+            return vars(builtins)[name]
+        return self._fetch(name)
+
+
+def _load(gang: Gang, rank: int, fetched: pb.Fetched) -> dict[str, Any]:
+    if not fetched.HasField("values"):
+        return {}
+    data, buffers = gang.ranks[rank].unpacker.unpack(fetched.values)
+    values: dict[str, Any] = codec.load(data, buffers)
+    return values
