@@ -1,0 +1,1 @@
+"""Notebooks that nobody wrote for farcell, run at home and under ``%%remote``, and compared."""

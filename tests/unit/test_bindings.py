@@ -1,0 +1,182 @@
+"""What a cell bound, deleted, or may have changed in place."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+
+from farcell_runtime.bindings import Bindings, is_immutable, type_name
+from farcell_runtime.sharing import leaders
+
+
+def change(before: str, cell: str, reached: set[str]) -> tuple[dict[str, bool], list[str]]:
+    """The names that ``cell`` changed (true: bound anew), and those it deleted."""
+    namespace: dict[str, Any] = {"__name__": "__main__", "In": []}
+    exec(before, namespace)
+    bindings = Bindings(namespace, {"hidden"})
+    exec(cell, namespace)
+    found, gone = bindings.changes(namespace, reached)
+    return {binding.name: binding.bound for binding in found}, gone
+
+
+BOUND: dict[str, tuple[str, str, set[str], dict[str, bool], list[str]]] = {
+    "bound": ("", "x = 1", {"x"}, {"x": True}, []),
+    "bound anew": ("x = []", "x = []", {"x"}, {"x": True}, []),
+    "bound to the same": ("x = y = []", "x = y", set(), {}, []),
+    "deleted": ("x = 1", "del x", {"x"}, {}, ["x"]),
+    "deleted, an object": ("x = {1}", "del x", {"x"}, {}, ["x"]),
+    "nothing": ("x = []", "", set(), {}, []),
+    "touched": ("x = []", "x.append(1)", {"x"}, {"x": False}, []),
+    "of a number only the name": ("x = 1", "x + 1", {"x"}, {}, []),
+    "a name that is not there": ("", "", {"x"}, {}, []),
+    "hidden": ("hidden = 1", "hidden = 2; __x__ = _i = _i5 = In = 1", set(), {}, []),
+    "results": ("", "_ = ___ = 1", set(), {"_": True, "___": True}, []),
+    "private": ("", "__x = _y = Into = 1", set(), {"__x": True, "_y": True, "Into": True}, []),
+    "a class": ("class A: n = 0", "A.n = 1", {"A"}, {"A": False}, []),
+    "a class of an instance": (
+        "class A: n = []\na = A(); b = A(); other = A.n",
+        "",
+        {"a", "A"},
+        {"a": False, "A": False, "other": False},
+        [],
+    ),
+    "a library's class": ("from fractions import Fraction", "", {"Fraction"}, {}, []),
+    "by function": ("x = 1\ndef f():\n global x\n x = 2", "f()", {"f"}, {"x": True}, []),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BOUND.values(), ids=BOUND)
+def test_changes(case: tuple[str, str, set[str], dict[str, bool], list[str]]) -> None:
+    before, cell, reached, names, gone = case
+    assert change(before, cell, reached) == (names, gone)
+
+
+# Each: what makes ``a`` and ``b`` such that changing ``a`` in place changes ``b``.
+SHARED = {
+    "two names": "a = b = []",
+    "an item": "a = []; b = [0, a]",
+    "its holder": "b = []; a = [0, b]",
+    "both hold it": "x = []; a = [x]; b = {'k': (x,)}",
+    "an attribute": "class A: pass\na = []; b = A(); b.x = a",
+    "slots": "class A: __slots__ = 'x'\na = []; b = A(); b.x = a",
+    "a closure": "a = []\ndef make(x): return lambda: x\nb = make(a)",
+    "a variable of two functions": (
+        "def make():\n n = 0\n def inc():\n  nonlocal n\n  n += 1\n def get(): return n\n"
+        " return inc, get\na, b = make()"
+    ),
+    "a default value": "a = []\ndef b(x=a): pass",
+    "a bound method": "a = []; b = a.append",
+    "a method": "class A:\n def m(self): pass\na = A(); b = a.m",
+    "a partial": "import functools\na = []; b = functools.partial(print, a)",
+    "an iterator": "a = [1]; b = iter(a)",
+    "a view": "import numpy\na = numpy.zeros(9); b = a[2:5].reshape(3, 1)",
+    "two views": "import numpy\nx = numpy.zeros(9); a = x[1:]; b = x[:4]; del x",
+    "a frame's holder": "import pandas\na = pandas.DataFrame({'x': [1]}); b = {'df': a}",
+    "a deque": "import collections\na = []; b = collections.deque([a])",
+    "a key": "class A: pass\na = A(); b = {a: 1}",
+    "a large list": "a = []; b = [[i] for i in range(3000)] + [a]",
+}
+APART = {
+    "two lists": "a = []; b = []",
+    "of one class": "class A: pass\na = A(); b = A()",
+    "a number in common": "a = [1000]; b = [1000]",
+    "an empty tuple in common": "a = [()]; b = [()]",
+    "a module in common": "import os\na = [os]; b = [os]",
+    "an enum's member in common": ("import enum\nclass E(enum.Enum): X = []\na = [E.X]; b = [E.X]"),
+    "a logger in common": "import logging\na = [logging.getLogger()]; b = [logging.getLogger()]",
+    "a function of the same globals": "a = []\ndef b(): return a",
+    "copies": "import numpy\na = numpy.zeros(3); b = a.copy()",
+    "a dtype in common": "import numpy\na = numpy.zeros(3); b = numpy.ones(3)",
+    "an index in common": (
+        "import pandas\na = pandas.DataFrame({'x': [1]}); b = pandas.Series([2], a.index)"
+    ),
+    "a long list of numbers": "a = []; b = list(range(100_000))",
+}
+
+
+@pytest.mark.parametrize("before", SHARED.values(), ids=SHARED)
+def test_what_shares_a_part_is_touched(before: str) -> None:
+    changed, _ = change(before, "", {"a"})
+    assert {"a", "b"} <= changed.keys()
+    changed, _ = change(before, "", {"b"})
+    assert {"a", "b"} <= changed.keys()
+
+
+@pytest.mark.parametrize("before", APART.values(), ids=APART)
+def test_what_shares_none_is_not(before: str) -> None:
+    changed, _ = change(before, "", {"a"})
+    assert changed == {"a": False}
+
+
+def test_what_a_cell_deletes_is_freed_at_once() -> None:
+    class Large:
+        pass
+
+    namespace = {"x": Large()}
+    dead = weakref.ref(namespace["x"])
+    bindings = Bindings(namespace, ())
+    del namespace["x"]
+    gc.collect()
+    assert dead() is None
+    assert bindings.changes(namespace, ()) == ([], ["x"])
+
+
+def test_another_object_at_the_same_address_is_another() -> None:
+    class Large:
+        pass
+
+    namespace = {"x": Large()}
+    bindings = Bindings(namespace, ())
+    for _ in range(100):  # the freed memory is used again
+        del namespace["x"]
+        namespace["x"] = Large()
+        found, _gone = bindings.changes(namespace, ())
+        assert [binding.bound for binding in found] == [True]
+
+
+IMMUTABLE = {
+    "1": True, "'a'": True, "None": True, "b'a'": True, "()": True, "(1, ('a',))": True,
+    "frozenset({1})": True, "range(3)": True, "len": True, "int": True, "lambda: 1": True,
+    "__import__('os')": True, "__import__('numpy').float64(1)": True,
+    "__import__('numpy').dtype('i4')": True,
+    "[]": False, "{}": False, "set()": False, "bytearray()": False, "([],)": False,
+    "[].append": False, "lambda x=[]: x": False, "lambda *, x={}: x": False, "object()": False,
+    "(lambda x: lambda: x)(1)": False,
+    "__import__('functools').partial(print, [])": False,
+    "__import__('numpy').zeros(1)": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("value", "immutable"), IMMUTABLE.items(), ids=IMMUTABLE)
+def test_immutable(value: str, immutable: bool) -> None:
+    assert is_immutable(eval(value)) is immutable
+
+
+def test_the_first_name_of_those_that_share_a_part() -> None:
+    x: list[int] = []
+    y, z, w = [x], [[1]], {"w": 1}
+    namespace = {"_i": x, "a": y, "b": x, "c": [], "d": 1, "e": 1, "f": z, "g": z[0], "h": w}
+    bindings = Bindings(namespace, ())
+    assert bindings.by_identity(namespace) == {}
+    bindings.changes(namespace, ["b", "c", "d"])
+    assert bindings.by_identity(namespace) == {id(x): "a", id(y): "a"}
+    bindings.changes(namespace, ["f", "b"])
+    assert bindings.by_identity(namespace) == {
+        id(x): "a", id(y): "a", id(z): "f", id(z[0]): "f",
+    }  # fmt: skip
+
+
+def test_groups_are_linked_by_what_is_in_both() -> None:
+    one, two = [1], [2]
+    values = {"a": one, "b": two, "c": [one, two], "d": [3]}
+    assert leaders(values, ["b"]) == {"a": "a", "b": "a", "c": "a"}
+    assert leaders(values, ["d", "unknown"]) == {}
+    assert leaders(values, []) == {}
+
+
+def test_the_name_of_a_type() -> None:
+    assert type_name(1) == "int"
+    assert type_name(Bindings({}, ())) == "farcell_runtime.bindings.Bindings"
