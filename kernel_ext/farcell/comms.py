@@ -9,14 +9,14 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
 from typing import Any
 
 from comm import create_comm, get_comm_manager
 from comm.base_comm import BaseComm
 
-from farcell.gang import Gang, Mailbox, Rank, Stop, stops_into
+from farcell.gang import Gang, Rank
 from farcell.late_output import LateOutput
+from farcell.mailbox import Mailbox, Stop, stops_into
 from farcell_runtime.runlog import Event
 from farcell_runtime.transport import farcell_pb2 as pb
 
@@ -76,12 +76,14 @@ class Comms:
         for rank, gang in told:
             if self._busy(gang):
                 continue
-            mailbox: Mailbox = SimpleQueue()
             run = f"changes {next(self._numbers)}"
-            rank.listen(run, mailbox)
-            rank.send(pb.ToWorker(comm=pb.CommMessage(kind="changes", run=run)))
-            _, word = mailbox.get()
-            rank.release(run)
+            with Mailbox([rank.client]) as mailbox:
+                rank.listen(run, mailbox)
+                rank.send(pb.ToWorker(comm=pb.CommMessage(kind="changes", run=run)))
+                while (found := mailbox.get(_LOOK_S)) is None:
+                    pass
+                _, word = found
+                rank.release(run)
             with self._lock:
                 self._told.pop(rank, None)
             if isinstance(word, pb.FromWorker):
@@ -181,10 +183,7 @@ class Comms:
         self._asked[run] = {"header": header}
         if len(self._asked) > _KEPT_MESSAGES:
             self._asked.pop(next(iter(self._asked)), None)
-        mailbox: Mailbox = SimpleQueue()
         waits = not self._busy(end.gang)
-        if waits:
-            end.rank.listen(run, mailbox)
         parent = {"header": header, "metadata": message.get("metadata", {})} if waits else None
         relayed = pb.CommMessage(
             kind=kind,
@@ -197,9 +196,13 @@ class Comms:
         )
         with self._lock:
             self._told[end.rank] = end.gang
-        end.rank.send(pb.ToWorker(comm=relayed))
         self._late.hurry()
-        if waits:
+        if not waits:
+            end.rank.send(pb.ToWorker(comm=relayed))
+            return
+        with Mailbox([end.rank.client]) as mailbox:
+            end.rank.listen(run, mailbox)
+            end.rank.send(pb.ToWorker(comm=relayed))
             self._wait(end, run, mailbox, message)
             end.rank.release(run)
 
@@ -208,11 +211,11 @@ class Comms:
         stopped = False
         with self._late.captures(message), stops_into(mailbox):
             while True:
-                try:
-                    _, word = mailbox.get(timeout=_LOOK_S)
-                except Empty:
+                found = mailbox.get(_LOOK_S)
+                if found is None:
                     self._late.look()
                     continue
+                _, word = found
                 if not isinstance(word, Stop) or stopped:
                     break
                 stopped = True

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import json
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from queue import Empty, SimpleQueue
 
+from farcell.mailbox import Lost, Mailbox
 from farcell_runtime import __version__, packages
 from farcell_runtime.errors import FarcellError, InternalError, VersionMismatch, WorkerLost
 from farcell_runtime.runlog import LogReader
@@ -20,39 +19,6 @@ from farcell_runtime.transport.payload import Unpacker, pack
 from farcell_runtime.transport.worker_client import WorkerClient
 
 _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """A rank's worker is gone: what its run and whoever waits for an answer are told."""
-
-    error: WorkerLost
-    expected: bool = False  # it was stopped, perhaps because another rank died
-
-
-class Stop:
-    """The person at the notebook asked the run to stop."""
-
-
-Message = pb.FromWorker | Lost | Stop
-Mailbox = SimpleQueue[tuple[int, Message]]
-
-
-@contextlib.contextmanager
-def stops_into(mailbox: Mailbox) -> Iterator[None]:
-    """Have SIGINT arrive as a message.
-
-    A ``KeyboardInterrupt`` could strike between taking a message and acting on it, and whoever
-    follows a run would wait forever for a word that it has had.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: mailbox.put((0, Stop())))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 class Rank:
@@ -69,9 +35,7 @@ class Rank:
         self._requests: dict[int, SimpleQueue[pb.Fetched | pb.Inspected | Lost]] = {}
         self._hello: SimpleQueue[pb.Hello | FarcellError] = SimpleQueue()
         self._lost: Lost | None = None
-        self._client = WorkerClient(
-            member.address, token, receive=self._received, ended=self._ended
-        )
+        self.client = WorkerClient(member.address, token, receive=self._received, ended=self._ended)
 
     def greet(self) -> pb.Hello:
         """Wait for the worker's first word, and compare versions.
@@ -88,7 +52,7 @@ class Rank:
         return hello
 
     def send(self, message: pb.ToWorker) -> None:
-        self._client.send(message)
+        self.client.send(message)
 
     def pack(self, data: bytes, buffers: Iterable[bytes | memoryview]) -> pb.Payload:
         """The payload for a pickle, sent ahead in chunks if it is large."""
@@ -110,7 +74,7 @@ class Rank:
             self._mailboxes[run] = mailbox
             lost = self._lost
         if lost is not None:
-            mailbox.put((self.rank, lost))
+            mailbox.put(self.rank, lost)
 
     def release(self, run: str) -> None:
         with self._lock:
@@ -147,12 +111,12 @@ class Rank:
             requests = list(self._requests.values())
             self._requests.clear()
         for mailbox in mailboxes:
-            mailbox.put((self.rank, self._lost))
+            mailbox.put(self.rank, self._lost)
         for answer in requests:
             answer.put(self._lost)
 
     def close(self) -> None:
-        self._client.close()
+        self.client.close()
 
     def _received(self, message: pb.FromWorker) -> None:
         match message.WhichOneof("kind"):
@@ -168,12 +132,12 @@ class Rank:
                 self._hello.put(message.hello)
             case "done" | "input_request" as kind:
                 run = getattr(message, kind).run
-                if kind == "done" and message.done.next_log:
-                    self._log = message.done.next_log - 1
+                if kind == "done" and message.done.log_unused:
+                    self._log = int(message.done.log) - 1
                 with self._lock:
                     mailbox = self._mailboxes.get(run)
                 if mailbox is not None:
-                    mailbox.put((self.rank, message))
+                    mailbox.put(self.rank, message)
 
     def _ended(self, error: FarcellError | None) -> None:
         self._hello.put(error or InternalError("the worker ended the conversation"))

@@ -46,6 +46,8 @@ class LateOutput:
 
         ``comms`` takes its comm events; ``widgets`` says whether it has made comms.
         """
+        if not logs:
+            return
         parent = self._shell.get_parent() if hasattr(self._shell, "get_parent") else None
         with self._lock:
             for log in logs:
@@ -55,7 +57,7 @@ class LateOutput:
             older, recent = self._followed[:-_FOLLOWED_RUNS], self._followed[-_FOLLOWED_RUNS:]
             kept = [each for each in older if each.has_widgets][-_FOLLOWED_WITH_WIDGETS:]
             self._followed = kept + recent
-        if logs and self._thread is None:
+        if self._thread is None:
             self._thread = threading.Thread(
                 target=self._watch, name="farcell-late-output", daemon=True
             )

@@ -119,6 +119,8 @@ class Names:
             shipment, pieces = self._plan(gang, code)
             shipment.forget = self.directory.take_forgotten(gang)
             self._values_for(gang).forget(shipment.forget)
+            if not shipment.sizes:
+                return shipment
             groups = self._groups(shipment.sizes)
             shipment.pickled, same = self._values_for(gang).join(
                 pieces, shipment.sizes, together=groups
@@ -146,7 +148,10 @@ class Names:
 
     def gang_changed(self, gang: str, done: pb.Done) -> None:
         """Take in what a run on ``gang`` has changed."""
+        if not (done.names or done.deleted):
+            return
         with self._lock:
+            self.observe("")  # what threads have bound here meanwhile
             namespace = self._shell.user_ns
             values = self._values_for(gang)
             values.doubt(report.name for report in done.names)
@@ -171,8 +176,7 @@ class Names:
                 self.directory.deleted(gang, name)
                 namespace.pop(name, None)
                 self._shadows.pop(name, None)
-            if done.names or done.deleted:
-                self._here = self._snapshot()
+            self._here = self._snapshot()
 
     def gang_gone(self, gang: str, why: str) -> list[str]:
         """Take in that ``gang`` is gone; the answer is the names that are lost with it."""
@@ -306,6 +310,8 @@ class Names:
         reads = reads_of(code, self._shell.transform_cell)
         certain, perhaps = self._what_is_read(reads)
         self._check_not_lost(code, reads.names)
+        if not (certain or perhaps):
+            return Shipment(), Pieces()
         self._bring_home(gang, certain, perhaps)
         namespace = self._shell.user_ns
         values = self._values_for(gang)

@@ -21,7 +21,7 @@ from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.receipt import dry_run
 from farcell.reports import RunReports
-from farcell.run import Request, Run
+from farcell.run import Run
 from farcell_runtime import ambient, codec
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.config import Config
@@ -130,9 +130,11 @@ class Notebook:
             SessionLost: if it could not be started.
         """
         self._take_news()
-        self.start()
         future = self._session
-        assert future is not None
+        if future is None or self._is_over(future):
+            self.start()
+            future = self._session
+            assert future is not None
         if not future.done():
             started_s = time.monotonic()
             while not future.done():
@@ -219,24 +221,24 @@ class Notebook:
         shipment = self.names.capture(gang.name, code)
         here = Ambient.here()
         number = self.shell.displayhook.prompt_count
-        request = Request(
+        execute = pb.Execute(
+            epoch=gang.epoch,
             code=code,
             header=header,
             execution_count=number,
             stdin_allowed=True,
             filename=self.shell.compile.get_code_name(code, code, number),
-            timeout_s=timeout_s,
             ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
             forget=shipment.forget,
             parent=_parent(self.shell),
             modules=shipment.modules,
         )
-        if shipment.pickled is not None:
-            request.names = (shipment.pickled.data, shipment.pickled.buffers)
         run = Run(
             gang,
-            request,
+            execute,
+            shipment.pickled,
             self.shell,
+            timeout_s=timeout_s,
             grace_s=self._config.interrupt_grace_s,
             interrupt=self._interrupt_run,
             kill=self._kill_run,
@@ -245,10 +247,13 @@ class Notebook:
         )
         self._ambient[gang.name] = here
         self._running[run.id] = run
-        self._reports.started(run.id, gang.name, code, self._cell_id())
-        try:
+
+        def meanwhile() -> None:
             self.names.arrived(gang.name, shipment)
-            run.carry_out()
+            self._reports.started(run.id, gang.name, code, self._cell_id())
+
+        try:
+            run.carry_out(meanwhile)
         except BaseException:
             # Nobody knows what reached the gang: it is sent again when next read.
             self.names.refused(gang.name, shipment)
@@ -266,7 +271,8 @@ class Notebook:
         elif run.done is not None:
             self.names.gang_changed(gang.name, run.done)
             trouble = ambient.apply(run.done.ambient)
-            self._ambient[gang.name] = Ambient.here()
+            if run.done.ambient:
+                self._ambient[gang.name] = Ambient.here()
             if trouble:
                 print(trouble, file=sys.stderr)
             if run.done.lost_bytes:
@@ -322,7 +328,8 @@ class Notebook:
     def _after_cell(self, result: Any) -> None:
         self._comms.take_control()
         code = (result.info.raw_cell or "") if result.info is not None else ""
-        self.names.observe("" if runs_remotely(code) else code)
+        if not runs_remotely(code):  # else the next cell is soon enough
+            self.names.observe(code)
 
     # ---- what happens elsewhere -------------------------------------------------------------
 

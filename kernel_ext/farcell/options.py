@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -101,6 +102,11 @@ class Command:
         return "\n".join(lines)
 
 
+@functools.lru_cache  # cell after cell has the same line
+def _words(line: str) -> tuple[str, ...]:
+    return tuple(shlex.split(line))
+
+
 def split(line: str) -> list[str]:
     """The words of a magic's line, quotes honoured.
 
@@ -108,7 +114,7 @@ def split(line: str) -> list[str]:
         UsageError: for a quote that is not closed.
     """
     try:
-        return shlex.split(line)
+        return list(_words(line))
     except ValueError as error:
         raise UsageError(f"can't read {line!r}: {error}", hint="close the quote") from None
 

@@ -10,13 +10,14 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass
 from typing import Any
 
 from farcell.failures import to_raise
-from farcell.gang import Gang, Lost, Mailbox, Stop, stops_into
+from farcell.gang import Gang
+from farcell.mailbox import Lost, Mailbox, Stop, stops_into
 from farcell.output import CellOutput, RanksOutput
+from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import RunTimeout
 from farcell_runtime.runlog import Event, LogReader
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -25,23 +26,6 @@ _FIRST_LOOK_S, _LATER_LOOK_S = 0.02, 0.1
 _RANKS_WAIT_S = 2.0  # for so long a line waits for the same line of the other ranks
 _numbers = itertools.count(1)
 _origin = f"{os.getpid():x}-{time.time_ns():x}"
-
-
-@dataclass(slots=True)
-class Request:
-    """What is asked of the ranks."""
-
-    code: str
-    header: str
-    execution_count: int
-    stdin_allowed: bool
-    filename: str = ""
-    timeout_s: float | None = None
-    names: tuple[bytes, tuple[bytes | memoryview, ...]] | None = None
-    ambient: bytes = b""
-    parent: bytes = b""
-    forget: list[str] = field(default_factory=list)
-    modules: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -68,6 +52,8 @@ class Run:
     """A cell on its way through a gang.
 
     Args:
+        execute: what is asked of the ranks; the run's id and what each rank is told are added.
+        names: the names that go along.
         interrupt: asks that the run's ranks be interrupted; called on the main thread.
         kill: kills the gang's workers, when a stop was asked for twice.
         price: the names that only live on the gang, for the person who is about to kill it.
@@ -77,24 +63,28 @@ class Run:
     def __init__(
         self,
         gang: Gang,
-        request: Request,
+        execute: pb.Execute,
+        names: Pickled | None,
         shell: Any,
         *,
+        timeout_s: float | None,
         grace_s: float,
         interrupt: Callable[[Run], None],
         kill: Callable[[Run], None],
         price: Callable[[], list[str]],
         comms: Callable[[Event], None],
     ) -> None:
-        self.id = f"{_origin}-{next(_numbers)}"
+        self.id = execute.run = f"{_origin}-{next(_numbers)}"
         self.gang = gang
-        self.request = request
+        self._message = pb.ToWorker(execute=execute)
+        self._names = names
+        self._timeout_s = timeout_s
         self._shell = shell
         self._grace_s = grace_s
         self._interrupt = interrupt
         self._kill = kill
         self._price = price
-        self._mailbox: Mailbox = SimpleQueue()
+        self._mailbox = Mailbox(rank.client for rank in gang.ranks)
         self._ranks = [RankState() for _ in gang.ranks]
         self._output = CellOutput(shell, comms)
         self._together = RanksOutput(self._output, len(gang.ranks)) if len(gang.ranks) > 1 else None
@@ -110,51 +100,43 @@ class Run:
         """Rank 0's last word, or that of the first rank that has one."""
         return next((state.done for state in self._ranks if state.done is not None), None)
 
-    def carry_out(self) -> None:
+    def carry_out(self, meanwhile: Callable[[], None]) -> None:
         """Send the cell to every rank, and follow it to its end.
+
+        ``meanwhile`` is called when it was sent: what is done then costs no time.
 
         Must be called on the kernel's main thread: that makes output, interrupts and questions
         the business of the cell that runs now.
         """
-        with stops_into(self._mailbox):
+        with self._mailbox, stops_into(self._mailbox):
             self._send()
+            meanwhile()
             self._follow()
         for rank in self.gang.ranks:
             rank.release(self.id)
 
     def _send(self) -> None:
-        request = self.request
+        execute = self._message.execute
+        stdin_allowed = execute.stdin_allowed
         for rank, state in zip(self.gang.ranks, self._ranks, strict=True):
             state.log = rank.expect(self.id, self._mailbox)
-            message = pb.Execute(
-                run=self.id,
-                epoch=self.gang.epoch,
-                code=request.code,
-                header=request.header,
-                execution_count=request.execution_count,
-                ambient=request.ambient,
-                stdin_allowed=request.stdin_allowed and rank.rank == 0,
-                forget=request.forget,
-                filename=request.filename,
-                parent=request.parent,
-                modules=request.modules,
-            )
-            if request.names is not None:
-                message.names.CopyFrom(rank.pack(*request.names))
-            rank.send(pb.ToWorker(execute=message))
+            execute.stdin_allowed = stdin_allowed and rank.rank == 0
+            if self._names is not None:
+                payload = rank.pack(self._names.data, self._names.buffers)
+                execute.names.CopyFrom(payload)
+            rank.send(self._message)
 
     def _follow(self) -> None:
         look_s = _FIRST_LOOK_S
         while not all(state.over for state in self._ranks):
-            try:
-                number, message = self._mailbox.get(timeout=look_s)
-            except Empty:
+            word = self._mailbox.get(look_s)
+            if word is None:
                 look_s = min(look_s * 1.5, _LATER_LOOK_S)
                 if self._output.may_read():
                     self._show_new()
                 self._keep_time()
                 continue
-            self._take(number, message)
+            self._take(*word)
         self._show_rest()
 
     @property
@@ -170,8 +152,7 @@ class Run:
         return [
             state.log
             for state in self._ranks
-            if state.log is not None
-            and (state.done is None or state.done.log != str(state.done.next_log))
+            if state.log is not None and (state.done is None or not state.done.log_unused)
         ]
 
     def error(self) -> BaseException | None:
@@ -180,7 +161,7 @@ class Run:
             return KeyboardInterrupt()
         if self._timed_out:
             return RunTimeout(
-                f"the cell ran for over {self.request.timeout_s:g} s and was interrupted",
+                f"the cell ran for over {self._timeout_s:g} s and was interrupted",
                 hint="its names are kept; give it more time with --timeout",
             )
         losses = [state.lost for state in self._ranks if state.lost is not None]
@@ -276,7 +257,7 @@ class Run:
 
     def _keep_time(self) -> None:
         now_s = time.monotonic()
-        timeout_s = self.request.timeout_s
+        timeout_s = self._timeout_s
         if timeout_s is not None and not self._timed_out and now_s - self._started_s > timeout_s:
             self._timed_out = True
             self._interrupted_s = now_s

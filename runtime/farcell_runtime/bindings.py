@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import re
 import sys
@@ -23,6 +22,10 @@ _INTERNAL = re.compile(r"__\w*[^\W_]\w*__|_i+|_i?\d+|_oh|_dh|In|Out|_exit_code")
 _KEPT = ATOMS | {types.FunctionType, types.BuiltinFunctionType, type, list, dict, tuple, set}
 _ABSENT = object()
 
+# Names that were classified before: a notebook has thousands, and every cell asks for all.
+_internal: set[str] = set()
+_ordinary: set[str] = set()
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
@@ -41,12 +44,21 @@ class Bindings:
         # weakly. A reference that is dead never matches a value that has the same id.
         self._kept: dict[str, Any] = {}
         self._weak: dict[str, weakref.ref[Any]] = {}
-        kept, weak = self._kept, self._weak
-        self._hidden = frozenset(hidden)
+        self._hidden = frozenset(hidden) - _RESULTS
         self._changed: list[str] = []
-        for name, value in namespace.items():
-            if self._is_hidden(name):
-                continue
+        self._record(self._visible(namespace))
+
+    def record(self, namespace: Mapping[str, Any], names: Iterable[str]) -> None:
+        """Take what ``namespace`` has under ``names`` now for what they were all along."""
+        for name in names:
+            self._kept.pop(name, None)
+            self._weak.pop(name, None)
+        now = {name: namespace[name] for name in names if name in namespace}
+        self._record(self._visible(now))
+
+    def _record(self, values: Mapping[str, Any]) -> None:
+        kept, weak = self._kept, self._weak
+        for name, value in values.items():
             if type(value) in _KEPT:
                 kept[name] = value
                 continue
@@ -63,7 +75,7 @@ class Bindings:
         The values of the names in ``reached``, those that the code which ran could reach, count as
         touched; and so does each value that has a mutable part in common with one of them.
         """
-        now = {name: value for name, value in namespace.items() if not self._is_hidden(name)}
+        now = self._visible(namespace)
         mutable = [name for name in reached if name in now and not is_immutable(now[name])]
         touched: set[str] = set()
         if mutable:
@@ -87,12 +99,19 @@ class Bindings:
         """
         if not self._changed:
             return {}
-        visible = {name: value for name, value in namespace.items() if not self._is_hidden(name)}
+        visible = self._visible(namespace)
         first = leaders(visible, self._changed)
         return {id(visible[name]): leader for name, leader in first.items()}
 
-    def _is_hidden(self, name: str) -> bool:
-        return is_hidden(name, self._hidden)
+    def _visible(self, namespace: Mapping[str, Any]) -> dict[str, Any]:
+        hidden = self._hidden
+        return {
+            name: value
+            for name, value in namespace.items()
+            if name not in _internal
+            and name not in hidden
+            and (name in _ordinary or not _is_internal(name))
+        }
 
 
 def is_hidden(name: str, shells_own: Container[str]) -> bool:
@@ -102,10 +121,14 @@ def is_hidden(name: str, shells_own: Container[str]) -> bool:
     return _is_internal(name)
 
 
-@functools.cache
 def _is_internal(name: str) -> bool:
-    # Cached: after a thousand cells there are two thousand such names, asked for in every cell.
-    return _INTERNAL.fullmatch(name) is not None
+    if name in _ordinary:
+        return False
+    if name in _internal or _INTERNAL.fullmatch(name) is not None:
+        _internal.add(name)
+        return True
+    _ordinary.add(name)
+    return False
 
 
 def import_path(value: object) -> str:

@@ -28,6 +28,7 @@ OUT, ERR = 1, 2
 _HEAD = struct.Struct("<IBQQ")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_BYTES = 1 << 20
+_UTF_8 = codecs.getincrementaldecoder("utf-8")
 _LEAST_SKIP_BYTES = 4096  # less than this is not worth leaving out
 _LONGEST_LINE_BYTES = 4096
 
@@ -177,9 +178,7 @@ class LogReader:
         self._events_reach = 0
         self._records = b""
         self._next = "out"
-        self._decoders = {
-            name: codecs.getincrementaldecoder("utf-8")(errors="replace") for name in self._names
-        }
+        self._decoders: dict[str, codecs.IncrementalDecoder] = {}
 
     @property
     def path(self) -> Path:
@@ -219,7 +218,7 @@ class LogReader:
         for name, size in sizes.items():
             if size < self._reach[name]:  # as by `echo x > /dev/stderr`, which truncates
                 self._reach[name] = 0
-                self._decoders[name].reset()
+                self._decoders.pop(name, None)
         for stream, out, err, body in self._new_records():
             yield from self._text({"out": out, "err": err}, skip_over_bytes)
             self._next = "out" if stream == OUT else "err"
@@ -279,7 +278,9 @@ class LogReader:
                 yield from self._text_of(name, until[name], skip_over_bytes)
 
     def _text_of(self, name: str, until: int, skip_over_bytes: int) -> Iterator[Text]:
-        decode = self._decoders[name].decode
+        decoder = self._decoders.get(name)
+        if decoder is None:
+            decoder = self._decoders[name] = _UTF_8(errors="replace")
         stream = self._names[name]
         skip_from = skip_to = until
         descriptor = self._open(name)
@@ -295,12 +296,12 @@ class LogReader:
                 if not data:
                     return
                 self._reach[name] += len(data)
-                if text := decode(data):
+                if text := decoder.decode(data):
                     yield Text(stream, text)
             if stop == skip_from and skip_to > skip_from:
                 self._reach[name] = skip_to
                 skipped = skip_to - skip_from
-                self._decoders[name].reset()
+                decoder.reset()
                 where = f"{self._base}.{name}"
                 yield Text(stream, f"… {skipped:,} bytes left out here, all are in {where} …\n")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from dataclasses import dataclass, replace
 
@@ -16,13 +15,16 @@ _WORD = re.compile(r"\s*([^\W\d]\w*)")
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a cell ended: with a failure, or well."""
+    """How a cell ended: with a failure, or well, or refused: its own code never began."""
 
     failure: Failure | None = None
+    refused: bool = False
 
     @property
     def status(self) -> str:
-        """``ok``, ``error`` or ``interrupted``."""
+        """``ok``, ``error``, ``interrupted`` or ``refused``."""
+        if self.refused:
+            return "refused"
         if self.failure is None:
             return "ok"
         return "interrupted" if self.failure.type_name == "KeyboardInterrupt" else "error"
@@ -53,19 +55,17 @@ class Cell:
         shell.failure = None
         shell.compile.cell_name = self._filename
         trouble = None
+        header = f"# {self._header}\n" if self._header else ""
+        transformed = header + self._code
         try:
-            transformed = self._code
-            if not self._is_plain():
-                transformed = shell.transform_cell(self._code)  # type: ignore[no-untyped-call]
-        except Exception as fault:
-            transformed, trouble = self._code, (type(fault), fault, fault.__traceback__)
-        if self._header and trouble is None:
-            blank_lines = ""
-            if transformed is not self._code:
+            if not self._is_plain(transformed):
                 # IPython drops blank lines at the top; the numbers of those below count them.
                 blank = len(self._code) - len(self._code.lstrip("\r\n \t"))
-                blank_lines = "\n" * self._code[:blank].count("\n")
-            transformed = f"# {self._header}\n{blank_lines}{transformed}"
+                blank_lines = "\n" * self._code[:blank].count("\n") if header else ""
+                python = shell.transform_cell(self._code)  # type: ignore[no-untyped-call]
+                transformed = header + blank_lines + python
+        except Exception as fault:
+            transformed, trouble = self._code, (type(fault), fault, fault.__traceback__)
         try:
             result = await shell.run_cell_async(
                 self._code,
@@ -94,8 +94,11 @@ class Cell:
             shell.emit(kind, content)
         return Outcome(failure)
 
-    def _is_plain(self) -> bool:
-        """Whether IPython would run the code as it stands: to find that out takes it 0.1 ms."""
+    def _is_plain(self, text: str) -> bool:
+        """Whether IPython would run the code as it stands: to find that out takes it 0.1 ms.
+
+        If so, the compiler has parsed ``text``, the code under its header.
+        """
         shell = self._shell
         if shell.has_own_transformers():
             return False
@@ -109,7 +112,7 @@ class Cell:
             ):
                 return False
         try:
-            ast.parse(self._code)
+            shell.compile.parse_ahead(text)
         except (SyntaxError, ValueError):
             return False
         return True

@@ -145,7 +145,7 @@ class WorkerKernel:
     @property
     def execution_count(self) -> int:
         """The number of the cell."""
-        return self.shell.execution_count
+        return int(self.shell.execution_count)
 
     def send_response(
         self,

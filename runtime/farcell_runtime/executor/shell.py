@@ -39,9 +39,14 @@ _SCREENS = ("qt", "gtk", "tk", "wx", "osx", "pyglet", "glut")
 Emit = Callable[[str, dict[str, Any]], None]
 
 
+# Where these classes have plain attributes in place of IPython's traits, that is for speed: every
+# cell sets ten of them, which takes longer than to run a short one.
+
+
 class WorkerDisplayHook(DisplayHook):
     """Sends the value of a cell's last expression as ``execute_result``."""
 
+    exec_result: Any = None
     _data: dict[str, Any] | None = None
     _metadata: dict[str, Any] | None = None
 
@@ -89,6 +94,11 @@ class WorkerDisplayPublisher(DisplayPublisher):
 class WorkerHistory(HistoryManager):
     """Keeps ``In`` and ``Out``, writes no database and starts no thread."""
 
+    _i: Any = ""
+    _ii: Any = ""
+    _iii: Any = ""
+    _i00: Any = ""
+
     def __init__(self, shell: InteractiveShell, **kwargs: Any) -> None:
         kwargs.setdefault("enabled", False)
         super().__init__(shell=shell, **kwargs)
@@ -101,13 +111,30 @@ class WorkerHistory(HistoryManager):
             kept.append(text)
         self._iii, self._ii, self._i, self._i00 = self._ii, self._i, self._i00, raw
         assert self.shell is not None
-        self.shell.push({"_i": self._i, "_ii": self._ii, "_iii": self._iii}, interactive=False)
+        latest = {"_i": self._i, "_ii": self._ii, "_iii": self._iii}
+        self.shell.user_ns.update(latest)
+        self.shell.user_ns_hidden.update(latest)
 
 
 class WorkerCompiler(CachingCompiler):
     """Calls a cell's code what the notebook would call it, and other code what IPython does."""
 
     cell_name = ""
+    _parsed: tuple[str, Any] | None = None
+
+    def parse_ahead(self, source: str) -> None:
+        """Parse what is run next.
+
+        Raises:
+            SyntaxError, ValueError: if it is no Python.
+        """
+        self._parsed = (source, super().ast_parse(source))
+
+    def ast_parse(self, source: str, filename: str = "<unknown>", symbol: str = "exec") -> Any:
+        parsed, self._parsed = self._parsed, None
+        if parsed is not None and parsed[0] == source and symbol == "exec":
+            return parsed[1]
+        return super().ast_parse(source, filename, symbol)
 
     def get_code_name(self, raw_code: str, transformed_code: str, number: int) -> str:
         name: str = self.cell_name or super().get_code_name(raw_code, transformed_code, number)
@@ -123,6 +150,9 @@ class WorkerShell(InteractiveShell):
     compile: WorkerCompiler
     emit: Emit
     kernel: Any = None
+    execution_count: Any = 1
+    last_execution_succeeded: Any = True
+    last_execution_result: Any = None
     failure: tuple[type[BaseException], BaseException, list[str]] | None
 
     def __init__(self, **kwargs: Any) -> None:

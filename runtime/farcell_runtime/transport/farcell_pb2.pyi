@@ -342,7 +342,7 @@ class LogPosition(_message.Message):
     def __init__(self, out: _Optional[int] = ..., err: _Optional[int] = ..., events: _Optional[int] = ...) -> None: ...
 
 class Done(_message.Message):
-    __slots__ = ("run", "status", "position", "failure", "names", "deleted", "ambient", "payloads", "log", "elapsed_s", "next_log", "lost_bytes")
+    __slots__ = ("run", "status", "position", "failure", "names", "deleted", "ambient", "payloads", "log", "log_unused", "lost_bytes")
     RUN_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
@@ -352,8 +352,7 @@ class Done(_message.Message):
     AMBIENT_FIELD_NUMBER: _ClassVar[int]
     PAYLOADS_FIELD_NUMBER: _ClassVar[int]
     LOG_FIELD_NUMBER: _ClassVar[int]
-    ELAPSED_S_FIELD_NUMBER: _ClassVar[int]
-    NEXT_LOG_FIELD_NUMBER: _ClassVar[int]
+    LOG_UNUSED_FIELD_NUMBER: _ClassVar[int]
     LOST_BYTES_FIELD_NUMBER: _ClassVar[int]
     run: str
     status: str
@@ -364,10 +363,9 @@ class Done(_message.Message):
     ambient: bytes
     payloads: bytes
     log: str
-    elapsed_s: float
-    next_log: int
+    log_unused: bool
     lost_bytes: int
-    def __init__(self, run: _Optional[str] = ..., status: _Optional[str] = ..., position: _Optional[_Union[LogPosition, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., names: _Optional[_Iterable[_Union[NameReport, _Mapping]]] = ..., deleted: _Optional[_Iterable[str]] = ..., ambient: _Optional[bytes] = ..., payloads: _Optional[bytes] = ..., log: _Optional[str] = ..., elapsed_s: _Optional[float] = ..., next_log: _Optional[int] = ..., lost_bytes: _Optional[int] = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., status: _Optional[str] = ..., position: _Optional[_Union[LogPosition, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., names: _Optional[_Iterable[_Union[NameReport, _Mapping]]] = ..., deleted: _Optional[_Iterable[str]] = ..., ambient: _Optional[bytes] = ..., payloads: _Optional[bytes] = ..., log: _Optional[str] = ..., log_unused: bool = ..., lost_bytes: _Optional[int] = ...) -> None: ...
 
 class NameReport(_message.Message):
     __slots__ = ("name", "type", "bound", "reads", "module", "alias_of")

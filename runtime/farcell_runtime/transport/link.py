@@ -12,7 +12,7 @@ import select
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
 
 _LENGTH = struct.Struct("<I")
@@ -56,18 +56,21 @@ class Link(Generic[M]):
         poll.register(self._connection, select.POLLIN)
         return bool(poll.poll(timeout_s * 1000))
 
-    def read(self) -> Iterator[M]:
-        """Read once, waiting if it must; the messages that are whole then.
+    def read(self) -> list[M]:
+        """Read what has come, without waiting: the messages that are whole then.
 
         ``open`` is false after the last one.
         """
         try:
-            data = self._connection.recv(_READ_BYTES)
+            data = self._connection.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            return []
         except OSError:
             data = b""
+        messages: list[M] = []
         if not data:
             self.open = False
-            return
+            return messages
         buffer = self._buffer
         buffer += data
         start = 0
@@ -78,12 +81,17 @@ class Link(Generic[M]):
                 break
             message = bytes(memoryview(buffer)[start + _LENGTH.size : end])
             start = end
-            yield self._parse(message)
+            messages.append(self._parse(message))
         del buffer[:start]
+        return messages
 
-    def close(self) -> None:
-        """End the conversation for both sides."""
-        self.open = False
+    def hang_up(self) -> None:
+        """End the conversation for both sides; whoever reads here finds its end."""
         with contextlib.suppress(OSError):
             self._connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the conversation for both sides, by the thread that reads here."""
+        self.open = False
+        self.hang_up()
         self._connection.close()

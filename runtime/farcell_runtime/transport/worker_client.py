@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import selectors
 import socket
 import threading
 from collections.abc import Callable
@@ -18,8 +19,11 @@ _SCHEME = "unix:"
 class WorkerClient:
     """The one long conversation with a worker.
 
-    ``receive`` is called on a background thread with each message; ``ended`` once, with the error
-    that ended the conversation, or nothing if it was ended from here.
+    Messages are read on a background thread, or by a thread that waits for them anyway and has
+    taken over the reading: a message that has to wake two threads takes twice as long.
+
+    ``receive`` is called with each message, ``ended`` once, with the error that ended the
+    conversation, or nothing if it was ended from here; both on the thread that reads.
 
     Raises:
         AuthError: if the worker refuses the token or the user.
@@ -38,23 +42,62 @@ class WorkerClient:
         self._receive = receive
         self._ended = ended
         self._closed = False
-        self._reader = threading.Thread(target=self._read, name="farcell-worker", daemon=True)
+        self._reading = threading.Lock()
+        # Other threads may take a socket out of it, and put it back, while one waits on it: both
+        # epoll and kqueue allow that.
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._link, selectors.EVENT_READ)
+        self._reader = threading.Thread(
+            target=self._read_forever, name="farcell-worker", daemon=True
+        )
         self._reader.start()
+
+    def fileno(self) -> int:
+        return self._link.fileno()
 
     def send(self, message: pb.ToWorker) -> None:
         """Send ``message``; messages arrive in the order in which they were sent."""
         self._link.send(message)
 
-    def close(self) -> None:
-        self._closed = True
-        self._link.close()
+    def take_over(self) -> bool:
+        """Have the background thread leave the reading to the caller, who calls ``read``.
 
-    def _read(self) -> None:
-        while self._link.open:
+        Returns:
+            Whether there is anything left to read. If so, ``give_back`` must follow.
+        """
+        with self._reading:
+            if not self._link.open:
+                return False
+            self._selector.unregister(self._link)
+            return True
+
+    def give_back(self) -> None:
+        """Have the background thread read again, and be it the end."""
+        self._selector.register(self._link, selectors.EVENT_READ)
+
+    def read(self) -> bool:
+        """Hand over what has come by now; false if there will be no more."""
+        with self._reading:
+            if not self._link.open:
+                return False
             for message in self._link.read():
                 self._receive(message)
+            if self._link.open:
+                return True
         lost = None if self._closed else ConnectError("the connection to the worker broke")
         self._ended(lost)
+        return False
+
+    def close(self) -> None:
+        self._closed = True
+        self._link.hang_up()
+
+    def _read_forever(self) -> None:
+        while self._link.open:
+            self._selector.select()
+            self.read()
+        self._selector.close()
+        self._link.close()
 
 
 def _connect(address: str, token: str) -> socket.socket:

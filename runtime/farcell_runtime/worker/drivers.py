@@ -47,8 +47,6 @@ class Drivers:
     def read(self, driver: Driver) -> None:
         """Take what ``driver`` has sent, if anything."""
         with self._reading:
-            if not driver.wait(0):
-                return
             for message in driver.read():
                 if message.HasField("chunk"):
                     self.unpacker(driver).add(message.chunk)

@@ -30,7 +30,7 @@ from farcell_runtime.executor.shell import WorkerShell
 from farcell_runtime.executor.streams import Router, RunStream, follow_threads
 from farcell_runtime.messages import WorkerSpec
 from farcell_runtime.reads import closure, mentioned, value_reads
-from farcell_runtime.runlog import ERR, OUT, Position, RunLog
+from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
 from farcell_runtime.values import Values
@@ -38,6 +38,7 @@ from farcell_runtime.worker.drivers import Driver, Drivers
 
 _KEPT_LOGS = 200
 _LISTEN_S = 0.5
+_NOTHING = pb.LogPosition()
 
 
 class Runs:
@@ -52,7 +53,7 @@ class Runs:
         self._drivers = drivers
         self._numbers = itertools.count(1)
         self._logs: deque[RunLog] = deque()
-        self._children = f"/proc/self/task/{os.getpid()}/children"
+        self._company: object = None  # at the end of the latest run
         self._next_log = self._new_log()
         self._router = Router(self._next_log)
         self._values = Values(codec.home)
@@ -62,9 +63,10 @@ class Runs:
         self._comms = Comms(shell, self._router, spec.rank)
         self._kernel = WorkerKernel(shell, self._router, self._comms)
         self._kernel.install()
-        # What widgets were told of since the driver last asked for changes, and the names before.
+        # What widgets were told of since the driver last asked for changes.
         self._handled: set[str] = set()
-        self._before_handling: Bindings | None = None
+        # The names as the driver was last told.
+        self._bindings = self._snapshot()
         shell.emit = self._emit
         codec.use_cell_numbers(shell.compile._filename_map)
         self._streams = RunStream(OUT, self._router), RunStream(ERR, self._router)
@@ -100,9 +102,7 @@ class Runs:
 
     async def execute(self, request: pb.Execute, driver: Driver) -> None:
         """Run a cell and tell its driver how it ended."""
-        started_s = time.monotonic()
         log = self._next_log
-        before = self._company()
         log.install()
         self._router.enter(log)
         self._kernel.begin(log, request.parent, request.code)
@@ -114,32 +114,24 @@ class Runs:
         run = Interruptible(request.run, self._run(cell, request, driver))
         self._interrupts.current = run
         try:
-            bindings, outcome = await run
+            outcome = await run
         except Exception as error:  # before the cell's own code began
-            bindings, outcome = None, _refusal(error)
+            outcome = _refusal(error)
         except KeyboardInterrupt as error:  # at the very edge of the cell's own code
-            bindings, outcome = None, Outcome(Failure.of(error, ["KeyboardInterrupt\n"]))
+            outcome = Outcome(Failure.of(error, ["KeyboardInterrupt\n"]), refused=True)
         finally:
             self._interrupts.current = None
             for stream in self._streams:
                 stream.flush_all()
             self._asking = None
-        done = self._report(request, log, bindings, outcome)
-        done.elapsed_s = time.monotonic() - started_s
+        done = self._report(request, log, outcome)
         # A run that said nothing and left nothing behind that could still say something has no use
         # for its log: the next run takes it. Making another costs as much as the cell.
-        unused = log.position() == Position() and self._company() == before
-        done.next_log = int(log.name) + (0 if unused else 1)
+        before, self._company = self._company, _company()
+        done.log_unused = done.position == _NOTHING and self._company == before
         driver.send(pb.FromWorker(done=done))
-        if not unused:
+        if not done.log_unused:
             self._rotate_logs(log)
-
-    def _company(self) -> tuple[int, int, bytes]:
-        """What may write for a run when its cell is over: threads, tasks, child processes."""
-        children = b"?"
-        with contextlib.suppress(OSError), open(self._children, "rb", buffering=0) as file:
-            children = file.read()
-        return threading.active_count(), len(asyncio.all_tasks()), children
 
     async def handle(self, message: pb.CommMessage, driver: Driver) -> None:
         """Hand a message to the comm it is for, and tell the driver what came of it.
@@ -150,8 +142,6 @@ class Runs:
         if message.kind == "changes":
             driver.send(pb.FromWorker(done=self._handlers_changes(message.run)))
             return
-        if self._before_handling is None:
-            self._before_handling = Bindings(codec.home(), self._shell.user_ns_hidden)
         self._handled.add(message.comm_id)
         home = self._comms.home(message.comm_id)
         if home is not None:
@@ -178,11 +168,9 @@ class Runs:
 
     def _handlers_changes(self, run: str) -> pb.Done:
         done = pb.Done(run=run, status="ok")
-        before, self._before_handling = self._before_handling, None
         handled, self._handled = self._handled, set()
-        if before is not None:
-            read = [value_reads(self._comms.handler(each), codec.home()) for each in handled]
-            self._add_names(done, before, set().union(*read))
+        read = [value_reads(self._comms.handler(each), codec.home()) for each in handled]
+        self._add_names(done, set().union(*read))
         return done
 
     async def _hand_over(self, message: pb.CommMessage) -> None:
@@ -223,6 +211,7 @@ class Runs:
         for name in names:
             namespace.pop(name, None)
         self._values.forget(names)
+        self._bindings.record(namespace, names)
 
     def inspect(self, request: pb.Inspect, driver: Driver) -> None:
         """Answer a question about the namespace."""
@@ -237,9 +226,7 @@ class Runs:
         reply = pb.Inspected(request=request.request, json=json.dumps(found).encode())
         driver.send(pb.FromWorker(inspected=reply))
 
-    async def _run(
-        self, cell: Cell, request: pb.Execute, driver: Driver
-    ) -> tuple[Bindings, Outcome]:
+    async def _run(self, cell: Cell, request: pb.Execute, driver: Driver) -> Outcome:
         self._check_epoch(request)
         self.forget(request.forget)
         trouble = ambient.apply(request.ambient)
@@ -251,14 +238,14 @@ class Runs:
             data, buffers = self._drivers.unpacker(driver).unpack(request.names)
             values = _rebuild(data, buffers)
             self._values.bind(values)
+            self._bindings.record(codec.home(), values)
             self._shell.take_results(values)
             # The cell must be able to free what has just arrived.
             del data, buffers, values
         for module in request.modules:
             with contextlib.suppress(ImportError):
                 importlib.import_module(module)
-        bindings = Bindings(codec.home(), self._shell.user_ns_hidden)
-        return bindings, await cell.run()
+        return await cell.run()
 
     def _check_epoch(self, request: pb.Execute) -> None:
         if request.epoch != self._spec.epoch:
@@ -267,14 +254,10 @@ class Runs:
                 hint="run the cell again",
             )
 
-    def _report(
-        self, request: pb.Execute, log: RunLog, bindings: Bindings | None, outcome: Outcome
-    ) -> pb.Done:
+    def _report(self, request: pb.Execute, log: RunLog, outcome: Outcome) -> pb.Done:
         done = pb.Done(run=request.run, log=log.name, status=outcome.status)
-        if bindings is None:
-            done.status = "refused"
-        else:
-            self._add_names(done, bindings, mentioned(request.code))
+        if not outcome.refused:
+            self._add_names(done, mentioned(request.code))
         now = Ambient.here()
         done.ambient = now.change_from(self._ambient)
         self._ambient = now
@@ -299,8 +282,9 @@ class Runs:
         done.lost_bytes = log.lost_bytes
         return done
 
-    def _add_names(self, done: pb.Done, before: Bindings, read: Iterable[str]) -> None:
-        """Add what has changed since ``before``, by code that read these names."""
+    def _add_names(self, done: pb.Done, read: Iterable[str]) -> None:
+        """Add what has changed since the driver was last told, by code that read these names."""
+        before = self._bindings
         namespace = codec.home()
         reached = closure(
             read,
@@ -308,6 +292,8 @@ class Runs:
             namespace.__contains__,
         )
         changed, deleted = before.changes(namespace, reached)
+        if not (changed or deleted):
+            return
         names_of = before.by_identity(namespace)
         for binding in changed:
             value = namespace[binding.name]
@@ -320,6 +306,10 @@ class Runs:
                 alias_of=names_of.get(id(value), ""),
             )
         done.deleted.extend(deleted)
+        self._bindings = self._snapshot()
+
+    def _snapshot(self) -> Bindings:
+        return Bindings(codec.home(), self._shell.user_ns_hidden)
 
     def _ask(self, prompt: str, password: bool) -> bool:
         asking = self._asking
@@ -361,6 +351,21 @@ class Runs:
         self._next_log = self._new_log()
 
 
+def _company() -> tuple[int, int, object]:
+    """What may write for a run when its cell is over: threads, tasks, child processes."""
+    children: object = b""
+    try:
+        # Whether there are any children takes a tenth of the time of reading which.
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        with open(f"/proc/self/task/{os.getpid()}/children", "rb", buffering=0) as file:
+            children = file.read()
+    except ChildProcessError:
+        pass
+    except OSError:
+        children = object()  # there are some, and nobody knows which
+    return threading.active_count(), len(asyncio.all_tasks()), children
+
+
 def _rebuild(data: bytes | memoryview, buffers: list[memoryview]) -> dict[str, Any]:
     try:
         values: dict[str, Any] = codec.load(data, buffers)
@@ -375,4 +380,4 @@ def _rebuild(data: bytes | memoryview, buffers: list[memoryview]) -> dict[str, A
 def _refusal(error: Exception) -> Outcome:
     if not isinstance(error, FarcellError):
         error = InternalError(f"the cell could not be started: {type(error).__name__}: {error}")
-    return Outcome(Failure.of(error, [f"{type(error).__name__}: {error}"]))
+    return Outcome(Failure.of(error, [f"{type(error).__name__}: {error}"]), refused=True)
