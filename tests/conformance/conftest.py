@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.page import Page
+from tests.conformance.page import Page, remote
 
 _CHOSEN = tuple(filter(None, os.environ.get("FARCELL_ENGINE", "").split(",")))
 _EVERY = ("local", "ray")
@@ -110,6 +110,8 @@ def opened(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Op
         pages.append(page)
         if load:
             page.load()
+        if load and engine == "ray":
+            page.run(remote("pass"), store=False)  # to start takes so long that a cell says so
         return page
 
     yield open_

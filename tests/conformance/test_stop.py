@@ -218,7 +218,6 @@ def stuck(opened: Callable[..., Page]) -> Page:
     return page
 
 
-@pytest.mark.slow
 def test_one_long_call_says_so_and_waits(stuck: Page) -> None:
     call = "ctypes.CDLL(None).usleep(1_500_000)"
     cell = stuck.begin_remote(_STUCK.format(call=call))

@@ -29,6 +29,10 @@ class InterruptPage:
         length = self._page[0]
         return bytes(self._page[1 : 1 + length]).decode(errors="replace")
 
+    def clear(self) -> None:
+        """No run is meant any more."""
+        self._page[0] = 0
+
 
 class Interruptible(Generic[T]):
     """Awaits ``coroutine``; an interrupt raises ``KeyboardInterrupt`` where that stands.
@@ -41,6 +45,7 @@ class Interruptible(Generic[T]):
         self._coroutine = coroutine
         self._stepping = False
         self._interrupted = False
+        self._over = False
         self._task: asyncio.Task[Any] | None = None
 
     def interrupt(self) -> None:
@@ -50,10 +55,21 @@ class Interruptible(Generic[T]):
         self._interrupted = True
         if self._task is not None:
             # The loop may be asleep in a select that has not seen the signal.
-            self._task.get_loop().call_soon_threadsafe(self._task.cancel)
+            self._task.get_loop().call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        # Between the signal and this the run may have ended, and its task gone on to other things.
+        if self._interrupted and not self._over and self._task is not None:
+            self._task.cancel()
 
     def __await__(self) -> Generator[Any, Any, T]:
         self._task = asyncio.current_task()
+        try:
+            return (yield from self._steps())
+        finally:
+            self._over = True
+
+    def _steps(self) -> Generator[Any, Any, T]:
         value: Any = None
         error: BaseException | None = None
         while True:
@@ -71,6 +87,9 @@ class Interruptible(Generic[T]):
             value = error = None
             try:
                 value = yield waits_for
+                if self._interrupted:  # it went on by itself before it was cancelled
+                    self._interrupted = False
+                    error = KeyboardInterrupt()
             except asyncio.CancelledError as cancelled:
                 error = cancelled
                 if self._interrupted:
@@ -113,6 +132,8 @@ class Interrupts:
         current = self.current
         if current is None or self._page.target() != current.run:
             return
+        # Whatever comes from now on, such as what is passed on, is for nobody.
+        self._page.clear()
         _interrupt_children()
         if self._held:
             self._waiting = True
@@ -124,12 +145,8 @@ def _interrupt_children() -> None:
     """Pass the interrupt on to what the cell has started, as a terminal does.
 
     The parent signals the worker alone: an interrupt that comes late must not hit the next cell's
-    children either.
+    children either. This process gets the signal too, and knows that it is for nobody. (To ignore
+    it meanwhile would not help: a signal that a thread blocks is kept until it finds a handler.)
     """
-    if os.getpgrp() != os.getpid():
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    if os.getpgrp() == os.getpid():
         os.killpg(os.getpid(), signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, handler)
