@@ -41,7 +41,8 @@ setup: $(VENV)/.dev  ## everything for development, into .venv
 
 .PHONY: test
 test: $(VENV)/.dev chromium  ## all tests, the notebooks and the browser's too
-	$(PYTEST) --nbval-lax --nbval-current-env tests notebooks $(ARGS)
+	$(PYTEST) --nbval-lax --nbval-current-env --ignore tests/browser tests notebooks $(ARGS)
+	$(PYTEST) tests/browser $(ARGS)  # by themselves: Playwright keeps an event loop running
 
 .PHONY: quick
 quick: $(VENV)/.dev  ## the tests that take seconds

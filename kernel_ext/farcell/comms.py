@@ -77,13 +77,14 @@ class Comms:
             if self._busy(gang):
                 continue
             run = f"changes {next(self._numbers)}"
-            with Mailbox([rank.client]) as mailbox:
-                rank.listen(run, mailbox)
+            mailbox = Mailbox([rank.client])
+            with stops_into(mailbox), rank.listening(run, mailbox), mailbox:
                 rank.send(pb.ToWorker(comm=pb.CommMessage(kind="changes", run=run)))
-                while (found := mailbox.get(_LOOK_S)) is None:
-                    pass
-                _, word = found
-                rank.release(run)
+                word: object = Stop()
+                while isinstance(word, Stop):  # which is for the cell that comes
+                    found = mailbox.get()
+                    assert found is not None
+                    word = found[1]
             with self._lock:
                 self._told.pop(rank, None)
             if isinstance(word, pb.FromWorker):
@@ -200,16 +201,16 @@ class Comms:
         if not waits:
             end.rank.send(pb.ToWorker(comm=relayed))
             return
-        with Mailbox([end.rank.client]) as mailbox:
-            end.rank.listen(run, mailbox)
+        mailbox = Mailbox([end.rank.client])
+        with stops_into(mailbox), end.rank.listening(run, mailbox):
             end.rank.send(pb.ToWorker(comm=relayed))
-            self._wait(end, run, mailbox, message)
-            end.rank.release(run)
+            with mailbox:
+                self._wait(end, run, mailbox, message)
 
     def _wait(self, end: _End, run: str, mailbox: Mailbox, message: dict[str, Any]) -> None:
         """Show what the handlers say until they have ended; the second stop goes away."""
         stopped = False
-        with self._late.captures(message), stops_into(mailbox):
+        with self._late.captures(message):
             while True:
                 found = mailbox.get(_LOOK_S)
                 if found is None:

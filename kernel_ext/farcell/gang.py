@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import platform
 import signal
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 
 from farcell.mailbox import Lost, Mailbox
 from farcell_runtime import __version__, packages
 from farcell_runtime.errors import FarcellError, InternalError, VersionMismatch, WorkerLost
 from farcell_runtime.runlog import LogReader
+from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
-from farcell_runtime.transport.payload import Unpacker, pack
+from farcell_runtime.transport.payload import Arrivals
 from farcell_runtime.transport.worker_client import WorkerClient
 
 _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
@@ -24,14 +26,16 @@ _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 class Rank:
     """The conversation with one worker. Messages of a run go to the mailbox of that run."""
 
-    def __init__(self, gang: Gang, member: pb.Member, token: str) -> None:
+    def __init__(self, gang: Gang, member: pb.Member, token: str, pool: Pool) -> None:
         self.rank = member.rank
         self.member = member
-        self.unpacker = Unpacker()
+        self.arrivals = Arrivals()
+        self._pool = pool
         self._log: int = 0  # the number of the latest run's log
         self._gang = gang
         self._lock = threading.Lock()
         self._mailboxes: dict[str, Mailbox] = {}
+        self._cells: set[str] = set()  # of these runs, those that have logs
         self._requests: dict[int, SimpleQueue[pb.Fetched | pb.Inspected | Lost]] = {}
         self._hello: SimpleQueue[pb.Hello | FarcellError] = SimpleQueue()
         self._lost: Lost | None = None
@@ -51,12 +55,10 @@ class Rank:
         self._log = hello.latest_log
         return hello
 
-    def send(self, message: pb.ToWorker) -> None:
-        self.client.send(message)
-
-    def pack(self, data: bytes, buffers: Iterable[bytes | memoryview]) -> pb.Payload:
-        """The payload for a pickle, sent ahead in chunks if it is large."""
-        return pack(data, buffers, lambda chunk: self.send(pb.ToWorker(chunk=chunk)))
+    def send(self, message: pb.ToWorker, descriptors: Sequence[int] = ()) -> None:
+        if (freed := self.arrivals.take_freed()) is not None:
+            self.client.send(pb.ToWorker(freed=freed))
+        self.client.send(message, descriptors)
 
     def expect(self, run: str, mailbox: Mailbox) -> LogReader:
         """Have the messages of ``run``, which is sent next, put into ``mailbox``.
@@ -64,12 +66,21 @@ class Rank:
         Returns:
             Its log: the worker numbers them in the order in which runs reach it.
         """
-        self.listen(run, mailbox)
+        self._listen(run, mailbox)
         self._log += 1
+        self._cells.add(run)
         return LogReader(self.member.log_folder, str(self._log))
 
-    def listen(self, run: str, mailbox: Mailbox) -> None:
+    @contextlib.contextmanager
+    def listening(self, run: str, mailbox: Mailbox) -> Iterator[None]:
         """Have the messages of ``run``, which has no log of its own, put into ``mailbox``."""
+        self._listen(run, mailbox)
+        try:
+            yield
+        finally:
+            self.release(run)
+
+    def _listen(self, run: str, mailbox: Mailbox) -> None:
         with self._lock:
             self._mailboxes[run] = mailbox
             lost = self._lost
@@ -77,8 +88,15 @@ class Rank:
             mailbox.put(self.rank, lost)
 
     def release(self, run: str) -> None:
+        """Nobody follows ``run`` any more."""
         with self._lock:
             self._mailboxes.pop(run, None)
+            self._cells.discard(run)
+
+    def give_up(self, number: int) -> None:
+        """Nobody waits for the answer to a request any more."""
+        with self._lock:
+            self._requests.pop(number, None)
 
     def ask(
         self, number: int, message: pb.ToWorker
@@ -120,20 +138,24 @@ class Rank:
 
     def _received(self, message: pb.FromWorker) -> None:
         match message.WhichOneof("kind"):
-            case "chunk":
-                self.unpacker.add(message.chunk)
+            case "freed":
+                self._pool.freed(self, message.freed.segments)
             case "fetched" | "inspected" as kind:
                 reply = getattr(message, kind)
+                if kind == "fetched":
+                    self.arrivals.note(message.fetched.values, self.client.descriptors)
                 with self._lock:
                     answer = self._requests.pop(reply.request, None)
                 if answer is not None:
                     answer.put(reply)
+                elif kind == "fetched":
+                    self.arrivals.drop(message.fetched.values)
             case "hello":
                 self._hello.put(message.hello)
             case "done" | "input_request" as kind:
                 run = getattr(message, kind).run
-                if kind == "done" and message.done.log_unused:
-                    self._log = int(message.done.log) - 1
+                if kind == "done" and run in self._cells:
+                    self._log = int(message.done.log) - message.done.log_unused
                 with self._lock:
                     mailbox = self._mailboxes.get(run)
                 if mailbox is not None:
@@ -141,6 +163,11 @@ class Rank:
 
     def _ended(self, error: FarcellError | None) -> None:
         self._hello.put(error or InternalError("the worker ended the conversation"))
+        self._pool.gone(self)
+        self.arrivals.close()
+        if error is None:
+            self._lose_unreported()
+            return
         # How the worker ended is the head's to say. It hears of it from the operating system,
         # sooner or later than this connection breaks.
         timer = threading.Timer(_EXIT_REPORT_S, self._lose_unreported)
@@ -161,18 +188,23 @@ class Rank:
 class Gang:
     """The ranks of one gang in one epoch."""
 
-    def __init__(self, placed: pb.Gang, token: str) -> None:
+    def __init__(self, placed: pb.Gang, token: str, pool: Pool) -> None:
         self.name = placed.name
         self.epoch = placed.epoch
         self._numbers = itertools.count(1)
-        members = sorted(placed.members, key=lambda member: member.rank)
-        self.ranks = [Rank(self, member, token) for member in members]
+        self.ranks: list[Rank] = []
         self.names: list[str] = []
-        for rank in self.ranks:
-            hello = rank.greet()
-            self.names = list(hello.names)
-            if hello.environment != packages.environment():
-                self._compare_packages(rank)
+        try:
+            for member in sorted(placed.members, key=lambda member: member.rank):
+                self.ranks.append(Rank(self, member, token, pool))
+            for rank in self.ranks:
+                hello = rank.greet()
+                self.names = list(hello.names)
+                if hello.environment != packages.environment():
+                    self._compare_packages(rank)
+        except BaseException:
+            self.close()
+            raise
 
     def fetch(
         self, names: Iterable[str], *, anew: bool = False, wait: Callable[[], None] | None = None
@@ -189,7 +221,11 @@ class Gang:
         number = next(self._numbers)
         request = pb.ToWorker(fetch=pb.Fetch(request=number, names=names, anew=anew))
         answers = [rank.ask(number, request) for rank in self.ranks]
-        return [_await(answer, wait) for answer in answers]  # type: ignore[misc]
+        try:
+            return [_await(answer, wait) for answer in answers]  # type: ignore[misc]
+        finally:
+            for rank in self.ranks:
+                rank.give_up(number)
 
     def _compare_packages(self, rank: Rank) -> None:
         theirs = json.loads(self.inspect(rank, "packages"))

@@ -95,9 +95,9 @@ class LateOutput:
     def _watch(self) -> None:
         while not self._ended:
             quick = time.monotonic() < self._quick_until_s
-            self._woken.wait(_QUICK_LOOK_S if quick else _LOOK_S)
-            if not quick:
-                self._woken.clear()
+            if not self._ended:
+                self._woken.wait(_QUICK_LOOK_S if quick else _LOOK_S)
+            self._woken.clear()
             self.look()
 
     def _show(self, followed: _Followed) -> None:

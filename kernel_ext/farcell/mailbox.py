@@ -48,14 +48,16 @@ class Mailbox:
         self._clients = list(clients)
         self._taken: dict[int, WorkerClient] = {}
         self._poll = select.poll()
-        self._bell, self._rope = _bells.pop() if _bells else os.pipe()
+        self._bell: tuple[int, int] | None = None  # a pipe's ends: to hear it, and to ring it
         self._rung = False
-        self._poll.register(self._bell, select.POLLIN)
-        self._reader = 0  # the thread that reads from the workers now
-        self._closed = False
+        self._reading_thread = 0
         self._lock = threading.RLock()  # which a signal's handler may take where it is held
 
     def __enter__(self) -> Mailbox:
+        bell = _bells.pop() if _bells else os.pipe()
+        self._poll.register(bell[0], select.POLLIN)
+        with self._lock:
+            self._bell = bell
         for client in self._clients:
             if client.take_over():
                 self._taken[client.fileno()] = client
@@ -67,46 +69,47 @@ class Mailbox:
             client.give_back()
         self._taken.clear()
         with self._lock:
-            self._closed = True
-            self._hush()
-            _bells.append((self._bell, self._rope))
+            if self._bell is not None:
+                self._hush()
+                _bells.append(self._bell)
+                self._bell = None
 
     def put(self, rank: int, message: Message) -> None:
         """From any thread, and from a signal's handler."""
         self._messages.append((rank, message))
-        if self._reader == threading.get_ident():
+        if self._reading_thread == threading.get_ident():
             return
         with self._lock:
-            if not (self._closed or self._rung):
+            if self._bell is not None and not self._rung:
                 self._rung = True
-                os.write(self._rope, b"!")
+                os.write(self._bell[1], b"!")
 
-    def get(self, timeout_s: float) -> tuple[int, Message] | None:
+    def get(self, timeout_s: float | None = None) -> tuple[int, Message] | None:
         """The next message; None if there is none for ``timeout_s``."""
-        until_s = time.monotonic() + timeout_s
+        until_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._messages:
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
+            left_s = None if until_s is None else until_s - time.monotonic()
+            if left_s is not None and left_s <= 0:
                 return None
-            for descriptor, _ in self._poll.poll(left_s * 1000):
-                if descriptor == self._bell:
+            for descriptor, _ in self._poll.poll(None if left_s is None else left_s * 1000):
+                if (client := self._taken.get(descriptor)) is not None:
+                    self._read(client, descriptor)
+                else:
                     with self._lock:
                         self._hush()
-                else:
-                    self._read(descriptor)
         return self._messages.popleft()
 
     def _hush(self) -> None:
-        if self._rung:
-            os.read(self._bell, 1)
+        if self._rung and self._bell is not None:
+            os.read(self._bell[0], 1)
             self._rung = False
 
-    def _read(self, descriptor: int) -> None:
-        self._reader = threading.get_ident()
+    def _read(self, client: WorkerClient, descriptor: int) -> None:
+        self._reading_thread = threading.get_ident()
         try:
-            more = self._taken[descriptor].read()
+            more = client.read()
         finally:
-            self._reader = 0
+            self._reading_thread = 0
         if not more:
             self._poll.unregister(descriptor)
 

@@ -26,12 +26,16 @@ from farcell.remote_value import RemoteValue
 from farcell_runtime import codec
 from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
+from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.segments import Pool
 from farcell_runtime.sharing import sharing
 from farcell_runtime.transport import farcell_pb2 as pb
-from farcell_runtime.values import Pieces, Values, digest
+from farcell_runtime.transport.payload import Packed, pack
+from farcell_runtime.values import Pieces, Values
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
+_RESULTS = ("_", "__", "___")  # which any cell binds
 _SMALL_BYTES = 64 << 10  # what a string only mentions is sent along up to this size
 
 
@@ -50,7 +54,7 @@ class Shipment:
     """What goes out with a cell.
 
     Attributes:
-        pickled: the names in one pickle; none if nothing goes.
+        packed: the names with their values; none if nothing goes.
         sizes: each name's share in bytes.
         why: what reads a name, where that is not the cell itself.
         unchanged: names that the cell reads and the gang has already.
@@ -59,7 +63,7 @@ class Shipment:
             name, and what else of its package is imported would be missing there.
     """
 
-    pickled: codec.Pickled | None = None
+    packed: Packed | None = None
     sizes: dict[str, int] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
     unchanged: list[str] = field(default_factory=list)
@@ -70,8 +74,9 @@ class Shipment:
 class Names:
     """The notebook's side of the one namespace."""
 
-    def __init__(self, shell: Shell, gang_named: Callable[[str], Gang]) -> None:
+    def __init__(self, shell: Shell, gang_named: Callable[[str], Gang], pool: Pool) -> None:
         """``gang_named`` gives the gang that the directory knows by this name."""
+        self._pool = pool
         self.directory = Directory()
         self._shell = shell
         self._gang_named = gang_named
@@ -108,27 +113,30 @@ class Names:
             if changed or deleted:
                 self._here = self._snapshot()
 
-    def capture(self, gang: str, code: str) -> Shipment:
+    def capture(self, gang: Gang, code: str) -> Shipment:
         """What must go to ``gang`` before it can run ``code``.
 
         Raises:
             CaptureError: naming a name that the cell reads and that can't travel.
             ObjectLost: naming one whose only holder is gone.
+            UsageError: if there is no room to send it.
         """
         with self._lock:
-            shipment, pieces = self._plan(gang, code)
-            shipment.forget = self.directory.take_forgotten(gang)
-            self._values_for(gang).forget(shipment.forget)
+            shipment, pieces = self._plan(gang.name, code)
+            values = self._values_for(gang.name)
+            shipment.forget = self.directory.take_forgotten(gang.name)
+            values.forget(shipment.forget)
             if not shipment.sizes:
                 return shipment
             groups = self._groups(shipment.sizes)
-            shipment.pickled, same = self._values_for(gang).join(
-                pieces, shipment.sizes, together=groups
-            )
-            self.directory.received(gang, same)
+            parcel, same = values.join(pieces, shipment.sizes, together=groups)
+            self.directory.received(gang.name, same)
             shipment.unchanged += same
             for name in same:
                 del shipment.sizes[name]
+            if parcel is not None:
+                shipment.packed = pack(parcel, self._pool, gang.ranks)
+                values.sent(pieces, shipment.sizes)
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
@@ -146,17 +154,22 @@ class Names:
             self.directory.refused(gang, shipment.sizes)
             self._values_for(gang).forget(shipment.sizes)
 
-    def gang_changed(self, gang: str, done: pb.Done) -> None:
-        """Take in what a run on ``gang`` has changed."""
+    def gang_changed(self, gang: str, done: pb.Done, code: str = "") -> None:
+        """Take in what has changed on ``gang``, where ``code`` ran."""
         if not (done.names or done.deleted):
             return
         with self._lock:
-            self.observe("")  # what threads have bound here meanwhile
             namespace = self._shell.user_ns
             values = self._values_for(gang)
             values.doubt(report.name for report in done.names)
             values.forget(done.deleted)
+            mentions = mentioned(code)
             for report in done.names:
+                unasked = report.name not in mentions and report.name not in _RESULTS
+                if unasked and self._is_newer_here(gang, report.name):
+                    # A thread or task there bound it between cells, and the notebook did later.
+                    values.forget([report.name])
+                    continue
                 held_here = self.directory.is_newest(KERNEL, report.name)
                 self.directory.changed(
                     gang,
@@ -176,12 +189,17 @@ class Names:
                 self.directory.deleted(gang, name)
                 namespace.pop(name, None)
                 self._shadows.pop(name, None)
-            self._here = self._snapshot()
+            self._here.record(namespace, [*(each.name for each in done.names), *done.deleted])
+
+    def _is_newer_here(self, gang: str, name: str) -> bool:
+        newest_here = self.directory.is_newest(KERNEL, name)
+        return newest_here and not self.directory.is_newest(gang, name)
 
     def gang_gone(self, gang: str, why: str) -> list[str]:
         """Take in that ``gang`` is gone; the answer is the names that are lost with it."""
         with self._lock:
             self._values.pop(gang, None)
+            handled = list(self._shadows)
             for name, shadow in list(self._shadows.items()):
                 # Nobody can tell any more whether it changed, so what was here is what there is.
                 if self.directory.holders(name) == [gang]:
@@ -189,12 +207,13 @@ class Names:
                     self.directory.changed(KERNEL, name, type_name=type_name(shadow))
                     del self._shadows[name]
             for name in self.directory.only_at(gang):
+                handled.append(name)
                 self._import_again(name)
             lost = self.directory.gone(gang, why)
             for name in lost:
                 if isinstance(self._shell.user_ns.get(name), RemoteValue):
                     del self._shell.user_ns[name]
-            self._here = self._snapshot()
+            self._here.record(self._shell.user_ns, handled + lost)
             return lost
 
     def found(self, gang: str, names: Iterable[str]) -> None:
@@ -203,7 +222,7 @@ class Names:
             for name in names:
                 self.directory.changed(gang, name)
                 self._shell.user_ns.pop(name, None)
-            self._here = self._snapshot()
+                self._here.record(self._shell.user_ns, [name])
 
     def fetch_for(self, code: str) -> None:
         """Fetch what a cell that is about to run in the notebook reads and the notebook lacks."""
@@ -333,9 +352,9 @@ class Names:
             wanted |= more
             self.fetch(more)
         sizes = {
-            name: pieces.sizes[name]
-            for name in sorted(wanted & pieces.sizes.keys())
-            if name in certain or reads.dynamic or pieces.sizes[name] <= _SMALL_BYTES
+            name: size
+            for name, size in pieces.sizes.items()
+            if name in wanted and (name in certain or reads.dynamic or size <= _SMALL_BYTES)
         }
         shipment = Shipment(sizes=sizes)
         for name in sizes:
@@ -396,13 +415,12 @@ class Names:
             return
         [fetched] = gang.fetch(names)
         lost_shadows = [name for name in fetched.unchanged if name not in self._shadows]
-        found: dict[str, Any] = {}
+        values = self._values_for(gang.name)
         if lost_shadows:
             [again] = gang.fetch(lost_shadows, anew=True)
-            found |= _load(gang, 0, again)
-        found |= _load(gang, 0, fetched)
-        self._values_for(gang.name).bind(found)
-        self._values_for(gang.name).confirm(fetched.unchanged)
+            values.receive(gang.ranks[0].arrivals.unpack(again.values))
+        values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
+        values.confirm(fetched.unchanged)
         for name in fetched.unchanged:
             if name in self._shadows:
                 self._shell.user_ns[name] = self._shadows.pop(name)
@@ -411,9 +429,12 @@ class Names:
     def _fetch_from_ranks(self, gang: Gang, names: list[str]) -> None:
         for name in names:
             answers = gang.fetch([name], anew=True)
-            loaded = [_load(gang, rank, answer) for rank, answer in enumerate(answers)]
+            loaded = [
+                rank.arrivals.unpack(answer.values).load()
+                for rank, answer in zip(gang.ranks, answers, strict=True)
+            ]
             if all(name in part for part in loaded):
-                alike = len({digest(codec.dump(part)) for part in loaded}) == 1
+                alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1
                 value = loaded[0][name] if alike else Ranks(part[name] for part in loaded)
                 self._shell.user_ns[name] = value
             self._settle(gang.name, [name], answers[0])
@@ -432,12 +453,12 @@ class Names:
                 )
             else:
                 self.directory.received(KERNEL, [name])
-                if name in ("_", "__", "___"):
+                if name in _RESULTS:
                     # IPython keeps up only the results that it knows.
                     value = self._shell.user_ns[name]
                     setattr(self._shell.displayhook, name, value)
                     self._shell.user_ns_hidden[name] = value
-        self._here = self._snapshot()
+        self._here.record(self._shell.user_ns, names)
 
     def _fetch_missing(self, name: str) -> Any:
         """The value of a name that was looked up and is not here."""
@@ -467,11 +488,3 @@ class _FetchingBuiltins(dict[str, Any]):
         if name in vars(builtins):
             return vars(builtins)[name]
         return self._fetch(name)
-
-
-def _load(gang: Gang, rank: int, fetched: pb.Fetched) -> dict[str, Any]:
-    if not fetched.HasField("values"):
-        return {}
-    data, buffers = gang.ranks[rank].unpacker.unpack(fetched.values)
-    values: dict[str, Any] = codec.load(data, buffers)
-    return values

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,12 +29,14 @@ from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionLost, UsageError
 from farcell_runtime.launch import Launch, living_session
 from farcell_runtime.messages import Shape
+from farcell_runtime.segments import Pool
 from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _TELL_AFTER_S = 1.0
 _ENCODER = json.JSONEncoder(default=str)
 _COMPLETE_S = 0.5
+_MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
 
 
 class Notebook:
@@ -46,7 +49,8 @@ class Notebook:
     def __init__(self, shell: Any, key: str, launch: Launch | None = None) -> None:
         self.shell = shell
         self.key = key
-        self.names = Names(shell, self._gang_named)
+        self._pool = Pool(tempfile.gettempdir(), _MOST_FREE_BYTES)
+        self.names = Names(shell, self._gang_named, self._pool)
         self.last_gang = ""  # of the last run that failed, for %debug
         self._launch = launch
         self._config = Config.from_environment()
@@ -218,7 +222,7 @@ class Notebook:
         self._take_changes()
         self.names.observe("")
         gang = self.gang(shape)
-        shipment = self.names.capture(gang.name, code)
+        shipment = self.names.capture(gang, code)
         here = Ambient.here()
         number = self.shell.displayhook.prompt_count
         execute = pb.Execute(
@@ -236,7 +240,7 @@ class Notebook:
         run = Run(
             gang,
             execute,
-            shipment.pickled,
+            shipment.packed,
             self.shell,
             timeout_s=timeout_s,
             grace_s=self._config.interrupt_grace_s,
@@ -254,9 +258,11 @@ class Notebook:
 
         try:
             run.carry_out(meanwhile)
-        except BaseException:
+        except BaseException as fault:
             # Nobody knows what reached the gang: it is sent again when next read.
             self.names.refused(gang.name, shipment)
+            self._ambient.pop(gang.name, None)
+            self._reports.ended(run.id, fault)
             raise
         finally:
             self._running.pop(run.id, None)
@@ -269,7 +275,7 @@ class Notebook:
                 names = ", ".join(f"'{name}'" for name in shipment.sizes)
                 error = UsageError(f"{names} {error.message}", hint=error.hint)
         elif run.done is not None:
-            self.names.gang_changed(gang.name, run.done)
+            self.names.gang_changed(gang.name, run.done, code)
             trouble = ambient.apply(run.done.ambient)
             if run.done.ambient:
                 self._ambient[gang.name] = Ambient.here()
@@ -384,10 +390,7 @@ class Notebook:
 
     def _take_changes(self) -> None:
         """On the main thread, between cells: take in what the handlers of widgets have changed."""
-        changes = self._comms.settle()
-        if changes:
-            self.names.observe("")
-        for gang, done in changes:
+        for gang, done in self._comms.settle():
             if self._gangs.get(gang.name) is gang:
                 self.names.gang_changed(gang.name, done)
 
@@ -411,7 +414,7 @@ class Notebook:
                 self._shapes[placed.name] = shape
                 return old
             self._lose_gang(placed.name, "its gang was restarted")
-        gang = Gang(placed, session.file.token)
+        gang = Gang(placed, session.file.token, self._pool)
         self._gangs[placed.name] = gang
         self._shapes[placed.name] = shape
         if gang.names:

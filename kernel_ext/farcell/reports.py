@@ -37,7 +37,9 @@ class RunReports:
         self._changed(report)
 
     def ended(self, run: str, error: BaseException | None) -> None:
-        report = self._reports.pop(run)
+        report = self._reports.pop(run, None)
+        if report is None:
+            return  # it was not begun
         report.ended_at_s = time.time()
         if error is None:
             report.state = "done"

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,10 @@ from farcell.failures import to_raise
 from farcell.gang import Gang
 from farcell.mailbox import Lost, Mailbox, Stop, stops_into
 from farcell.output import CellOutput, RanksOutput
-from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import RunTimeout
 from farcell_runtime.runlog import Event, LogReader
 from farcell_runtime.transport import farcell_pb2 as pb
+from farcell_runtime.transport.payload import Packed
 
 _FIRST_LOOK_S, _LATER_LOOK_S = 0.02, 0.1
 _RANKS_WAIT_S = 2.0  # for so long a line waits for the same line of the other ranks
@@ -64,7 +64,7 @@ class Run:
         self,
         gang: Gang,
         execute: pb.Execute,
-        names: Pickled | None,
+        names: Packed | None,
         shell: Any,
         *,
         timeout_s: float | None,
@@ -77,7 +77,10 @@ class Run:
         self.id = execute.run = f"{_origin}-{next(_numbers)}"
         self.gang = gang
         self._message = pb.ToWorker(execute=execute)
-        self._names = names
+        self._descriptors: Sequence[int] = ()
+        if names is not None:
+            self._message.execute.names.CopyFrom(names.payload)
+            self._descriptors = names.descriptors
         self._timeout_s = timeout_s
         self._shell = shell
         self._grace_s = grace_s
@@ -108,12 +111,16 @@ class Run:
         Must be called on the kernel's main thread: that makes output, interrupts and questions
         the business of the cell that runs now.
         """
-        with self._mailbox, stops_into(self._mailbox):
-            self._send()
-            meanwhile()
-            self._follow()
-        for rank in self.gang.ranks:
-            rank.release(self.id)
+        try:
+            with stops_into(self._mailbox):
+                # Not within the mailbox: a worker that is sending too must be read from meanwhile.
+                self._send()
+                with self._mailbox:
+                    meanwhile()
+                    self._follow()
+        finally:
+            for rank in self.gang.ranks:
+                rank.release(self.id)
 
     def _send(self) -> None:
         execute = self._message.execute
@@ -121,10 +128,7 @@ class Run:
         for rank, state in zip(self.gang.ranks, self._ranks, strict=True):
             state.log = rank.expect(self.id, self._mailbox)
             execute.stdin_allowed = stdin_allowed and rank.rank == 0
-            if self._names is not None:
-                payload = rank.pack(self._names.data, self._names.buffers)
-                execute.names.CopyFrom(payload)
-            rank.send(self._message)
+            rank.send(self._message, self._descriptors)
 
     def _follow(self) -> None:
         look_s = _FIRST_LOOK_S

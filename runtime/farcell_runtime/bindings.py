@@ -84,7 +84,11 @@ class Bindings:
         kept, weak = self._kept, self._weak
         for name, value in now.items():
             held = weak.get(name)
-            if (kept.get(name, _ABSENT) if held is None else held()) is not value:
+            if held is None:
+                same = kept.get(name, _ABSENT) is value
+            else:
+                same = value is not None and held() is value  # a dead reference gives None
+            if not same:
                 found.append(Binding(name, type_name(value), bound=True))
             elif name in touched:
                 found.append(Binding(name, type_name(value), bound=False))
@@ -107,7 +111,7 @@ class Bindings:
         hidden = self._hidden
         return {
             name: value
-            for name, value in namespace.items()
+            for name, value in list(namespace.items())  # which threads may change meanwhile
             if name not in _internal
             and name not in hidden
             and (name in _ordinary or not _is_internal(name))

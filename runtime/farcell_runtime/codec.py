@@ -42,13 +42,13 @@ class CannotPickle(FarcellError):
 class Pickled:
     """A pickle, the buffers behind it, and the notebook's names that functions in it read."""
 
-    data: bytes
+    data: bytes | memoryview
     buffers: tuple[bytes | memoryview, ...]
     reads: frozenset[str]
 
     @property
     def size_bytes(self) -> int:
-        return len(self.data) + sum(len(buffer) for buffer in self.buffers)
+        return len(self.data) + sum(memoryview(buffer).nbytes for buffer in self.buffers)
 
 
 def home() -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import Any
 from farcell_runtime.errors import UsageError
 
 _PREFIX = "FARCELL_"
+_BUILDING = "FARCELL_PANEL"  # what a build of the package reads
 
 
 def usable_cpus() -> int:
@@ -82,7 +83,7 @@ class Config:
     def unknown_variables(environ: Mapping[str, str] | None = None) -> list[str]:
         """The ``FARCELL_*`` variables that set nothing: misspelt ones, most likely."""
         environ = os.environ if environ is None else environ
-        known = {_PREFIX + name.upper() for name in _PARSERS}
+        known = {_PREFIX + name.upper() for name in _PARSERS} | {_BUILDING}
         return sorted(name for name in environ if name.startswith(_PREFIX) and name not in known)
 
     @classmethod

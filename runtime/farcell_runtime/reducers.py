@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import importlib
+import pickle
 import types
 import weakref
 from collections.abc import Callable
@@ -18,6 +20,8 @@ def reduced(value: Any) -> Parts | None:
     kind = type(value)
     if (reduce := _REDUCERS.get(kind)) is not None:
         return reduce(value)
+    if kind.__module__ == "torch.storage":
+        return _storage(value)
     if issubclass(kind, functools._lru_cache_wrapper) and value.__module__ == "__main__":
         # It pickles as a reference to its own name, and that is not there to be looked up.
         return _cached, (value.__wrapped__, value.cache_parameters(), vars(value))
@@ -69,6 +73,30 @@ def _cached(function: Any, parameters: dict[str, Any], attributes: dict[str, Any
     wrapper = functools.lru_cache(**parameters)(function)
     vars(wrapper).update(attributes)
     return wrapper
+
+
+def _storage(value: Any) -> Parts | None:
+    """The memory of tensors, out of band: torch itself would copy it into the pickle."""
+    if isinstance(value, _torch().TypedStorage):
+        return _typed_storage, (value._untyped_storage, value.dtype)
+    if value.device.type != "cpu":
+        return None
+    view = _torch().empty(0, dtype=_torch().uint8).set_(value)
+    return _storage_of, (pickle.PickleBuffer(view.numpy()),)
+
+
+def _storage_of(memory: Any) -> Any:
+    if not len(memory):
+        return _torch().UntypedStorage(0)
+    return _torch().frombuffer(memory, dtype=_torch().uint8).untyped_storage()
+
+
+def _typed_storage(storage: Any, dtype: Any) -> Any:
+    return _torch().storage.TypedStorage(wrap_storage=storage, dtype=dtype, _internal=True)
+
+
+def _torch() -> Any:
+    return importlib.import_module("torch")
 
 
 def _constant(value: object) -> tuple[Any, ...]:

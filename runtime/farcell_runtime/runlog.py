@@ -71,6 +71,7 @@ class RunLog:
         self._last = OUT
         self._other_bytes = 0
         self._lock = threading.RLock()
+        self.handed_on = False  # to a thread, a pool or a process, which may write later
         self.lost_bytes = 0  # text that found no room on the disk
         self._open()
 

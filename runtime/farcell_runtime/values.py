@@ -4,21 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import xxhash
 
 from farcell_runtime import codec
 from farcell_runtime.bindings import type_name
+from farcell_runtime.codec import Pickled
+from farcell_runtime.errors import InternalError
+from farcell_runtime.fingerprints import CHUNK_BYTES, Digest, Fingerprints, chunks
+from farcell_runtime.reads import ATOMS
+from farcell_runtime.sharing import leaders
 
 _REPR_CHARACTERS = 500
+# A larger pickle, buffers not counted, is not made again to know what this side would make of it.
+_LARGE_PICKLE_BYTES = 1 << 20
+_MOST_PATCHED = 0.5  # of a value's chunks: if more have changed, it is sent as a whole
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """What has changed in the buffers of a value that the other side has.
+
+    Attributes:
+        places: of each chunk: which buffer, and which chunk of that.
+        before: of each chunk: the hash of what it was.
+        chunks: what they are now.
+    """
+
+    name: str
+    places: list[tuple[int, int]]
+    before: list[bytes]
+    chunks: list[memoryview]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(chunk.nbytes for chunk in self.chunks)
+
+
+@dataclass(slots=True)
+class Parcel:
+    """Values on their way: pickles of names with their values, in the order in which to load them.
+
+    Attributes:
+        fingerprints: of the buffers in it.
+    """
+
+    items: list[Pickled | Patch] = field(default_factory=list)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(item.size_bytes for item in self.items)
+
+    def load(self) -> dict[str, Any]:
+        """Unpickle what is in it, into no namespace."""
+        loaded: dict[str, Any] = {}
+        for item in self.items:
+            assert isinstance(item, Pickled)
+            loaded |= codec.load(item.data, item.buffers)
+        return loaded
 
 
 @dataclass
 class Answer:
-    """What ``Values.fetch`` found: the pickle of what is new, and the reasons for the rest."""
+    """What ``Values.fetch`` found: the parcel of what is new, and the reasons for the rest."""
 
-    pickled: codec.Pickled | None = None
+    parcel: Parcel | None = None
+    going: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     missing: dict[str, str] = field(default_factory=dict)
@@ -28,45 +81,48 @@ class Answer:
 
 @dataclass
 class Pieces:
-    """What ``Values.pieces`` found of each name: its size and digest, or why it can't travel.
+    """What ``Values.pieces`` found: the pickle of each name, or why it can't travel."""
 
-    And the names of the notebook that functions in the values read: in all, and of each.
-    """
-
-    sizes: dict[str, int] = field(default_factory=dict)
-    digests: dict[str, int] = field(default_factory=dict)
+    pickles: dict[str, Pickled] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    reads: set[str] = field(default_factory=set)
-    reads_by_name: dict[str, frozenset[str]] = field(default_factory=dict)
+    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    _digests: dict[str, Digest] = field(default_factory=dict)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many bytes each name's value is."""
+        return {name: pickled.size_bytes for name, pickled in self.pickles.items()}
 
-def digest(pickled: codec.Pickled) -> int:
-    """A hash of 128 bits of a pickle and its buffers."""
-    hasher = xxhash.xxh3_128(pickled.data)
-    for buffer in pickled.buffers:
-        hasher.update(buffer)
-    return hasher.intdigest()
+    @property
+    def reads(self) -> set[str]:
+        """The names of the notebook that functions in the values read."""
+        return {name for pickled in self.pickles.values() for name in pickled.reads}
+
+    def digest(self, name: str) -> Digest:
+        """The digest of the value of ``name``: computed when it is asked for."""
+        if name not in self._digests:
+            self._digests[name] = self.fingerprints.digest(self.pickles[name])
+        return self._digests[name]
 
 
 class Values:
     """One side of a namespace that two processes share.
 
     It remembers the digest of each name's value as last sent or received, so that what has not
-    changed since is not sent again. Both sides have one.
+    changed since is not sent again, nor the chunks of large arrays that have not. Both sides have
+    one.
     """
 
-    def __init__(self, namespace: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        namespace: Callable[[], dict[str, Any]],
+        bind: Callable[[dict[str, Any]], object] | None = None,
+    ) -> None:
+        """``bind`` puts values that arrived into the namespace, by default without more ado."""
         self._namespace = namespace
-        self._synced: dict[str, int] = {}
-        self._doubted: dict[str, int] = {}
-
-    def note(self, name: str, value: object) -> None:
-        """``value`` is what the other side has under ``name``."""
-        self._doubted.pop(name, None)
-        try:
-            self._synced[name] = digest(codec.dump({name: value}, explicit=(value,)))
-        except codec.CannotPickle:
-            self._synced.pop(name, None)
+        self._bind = bind or (lambda values: namespace().update(values))
+        self._synced: dict[str, Digest] = {}
+        self._doubted: dict[str, Digest] = {}
 
     def forget(self, names: Iterable[str] | None = None) -> None:
         """The other side has none of these names any more; of no name, if none are given."""
@@ -86,14 +142,23 @@ class Values:
             if name in self._doubted:
                 self._synced[name] = self._doubted.pop(name)
 
-    def bind(self, values: dict[str, Any]) -> None:
-        """Bind what arrived."""
-        self._namespace().update(values)
-        for name, value in values.items():
-            self.note(name, value)
+    def receive(self, parcel: Parcel) -> dict[str, Any]:
+        """Bind what arrived; the answer is what was bound."""
+        received: dict[str, Any] = {}
+        for item in parcel.items:
+            if isinstance(item, Patch):
+                self._patch(item)
+                received[item.name] = self._namespace()[item.name]
+                continue
+            values = codec.load(item.data, item.buffers)
+            self._bind(values)
+            received |= values
+            for name, value in values.items():
+                self._note(name, value, item, parcel.fingerprints, alone=len(values) == 1)
+        return received
 
     def pieces(self, names: Iterable[str]) -> Pieces:
-        """Pickle each of ``names`` by itself: its size, and what keeps it from travelling."""
+        """Pickle each of ``names`` by itself."""
         namespace = self._namespace()
         found = Pieces()
         for name in sorted(names):
@@ -101,14 +166,9 @@ class Values:
                 continue
             value = namespace[name]
             try:
-                pickled = codec.dump({name: value}, explicit=(value,))
+                found.pickles[name] = codec.dump({name: value}, explicit=(value,))
             except codec.CannotPickle as refused:
                 found.missing[name] = _reason(refused, name)
-                continue
-            found.sizes[name] = pickled.size_bytes
-            found.digests[name] = digest(pickled)
-            found.reads |= pickled.reads
-            found.reads_by_name[name] = pickled.reads
         return found
 
     def join(
@@ -118,36 +178,46 @@ class Values:
         *,
         anew: bool = False,
         together: Iterable[set[str]] = (),
-    ) -> tuple[codec.Pickled | None, list[str]]:
-        """Pickle ``names`` in one pickle, so that shared parts stay shared.
+    ) -> tuple[Parcel | None, list[str]]:
+        """Make a parcel of ``names``.
 
         Args:
-            anew: pickle also what the other side has already.
+            anew: take in also what the other side has already.
             together: sets of names of one object: all of a set go, or none.
 
         Returns:
-            The pickle, or none if nothing goes; and the names that the other side has already.
+            The parcel, or none if nothing goes; and the names that the other side has already.
+            When it is packed, ``sent`` is to be told.
         """
         asked = set(names)
-        digests = pieces.digests
-        changed = {name for name in asked if anew or self._synced.get(name) != digests[name]}
-        for group in together:
-            if group & changed:
-                changed |= group & asked
+        changed = {name for name in asked if anew or self._differs(pieces, name)}
+        for alike in together:
+            if alike & changed:
+                changed |= alike & asked
         same = sorted(asked - changed)
         if not changed:
             return None, same
-        namespace = self._namespace()
-        wanted = {name: namespace[name] for name in sorted(changed)}
-        for name in wanted:
-            self._synced[name] = digests[name]
-            self._doubted.pop(name, None)
-        return codec.dump(codec.to_bind(wanted), explicit=wanted.values()), same
+        parcel = Parcel(fingerprints=pieces.fingerprints)
+        for group in self._in_order(pieces, changed):
+            if len(group) > 1:
+                values = {name: self._namespace()[name] for name in group}
+                parcel.items.append(codec.dump(codec.to_bind(values), explicit=values.values()))
+            else:
+                patch = None if anew else self._patch_of(pieces, group[0])
+                parcel.items.append(patch or pieces.pickles[group[0]])
+        return parcel, same
 
-    def fetch(self, names: Iterable[str], *, anew: bool = False) -> Answer:
+    def sent(self, pieces: Pieces, names: Iterable[str]) -> None:
+        """The other side gets these names as ``pieces`` has them."""
+        for name in names:
+            self._synced[name] = pieces.digest(name)
+            self._doubted.pop(name, None)
+
+    def fetch(self, names: Iterable[str], *, anew: bool = False) -> tuple[Answer, Pieces]:
         """What the other side is to get that asks for ``names``.
 
         A name that can't be pickled is told with the reason, and does not hold up the others.
+        When the answer is packed, it counts as sent.
         """
         namespace = self._namespace()
         asked = list(names)
@@ -158,8 +228,116 @@ class Values:
         for name in pieces.missing:
             answer.types[name] = type_name(namespace[name])
             answer.reprs[name] = _short_repr(namespace[name])
-        answer.pickled, answer.unchanged = self.join(pieces, pieces.sizes, anew=anew)
-        return answer
+        answer.parcel, answer.unchanged = self.join(pieces, pieces.pickles, anew=anew)
+        answer.going = [name for name in pieces.pickles if name not in answer.unchanged]
+        return answer, pieces
+
+    def _differs(self, pieces: Pieces, name: str) -> bool:
+        synced = self._synced.get(name)
+        return synced is None or synced != pieces.digest(name)
+
+    def _in_order(self, pieces: Pieces, names: set[str]) -> list[list[str]]:
+        """``names``, those together whose values share an object; what one reads comes first."""
+        namespace = self._namespace()
+        values = {name: namespace[name] for name in sorted(names)}
+        leader = leaders(values, values)
+        by_identity: dict[int, str] = {}
+        for name, value in values.items():
+            if type(value) not in ATOMS:
+                first = by_identity.setdefault(id(value), leader.get(name, name))
+                leader.setdefault(name, first)
+        groups: dict[str, list[str]] = {}
+        for name in values:
+            groups.setdefault(leader.get(name, name), []).append(name)
+        ordered: list[list[str]] = []
+        seen: set[str] = set()
+
+        def visit(first: str) -> None:
+            if first in seen:
+                return
+            seen.add(first)
+            for name in groups[first]:
+                for other in sorted(pieces.pickles[name].reads & names):
+                    visit(leader.get(other, other))
+            ordered.append(groups[first])
+
+        for first in groups:
+            visit(first)
+        return ordered
+
+    def _patch_of(self, pieces: Pieces, name: str) -> Patch | None:
+        """What has changed in the value of ``name`` since it was last sent, if that is little."""
+        synced = self._synced.get(name)
+        if synced is None or not any(size > CHUNK_BYTES for size in synced.sizes):
+            return None
+        if len(synced.sizes) > 1 and not _is_ordered(self._namespace()[name]):
+            return None
+        places = pieces.digest(name).changed_chunks(synced)
+        count = sum(-(-size // CHUNK_BYTES) for size in synced.sizes)
+        buffers = [memoryview(buffer) for buffer in pieces.pickles[name].buffers]
+        if not places or len(places) > _MOST_PATCHED * count:
+            return None
+        if any(buffers[number].readonly for number, _ in places):
+            return None  # it is so there too, and can't be written to
+        parts = {number: list(chunks(buffers[number])) for number, _ in places}
+        return Patch(
+            name,
+            places,
+            [synced.chunk(*place) for place in places],
+            [parts[buffer][chunk] for buffer, chunk in places],
+        )
+
+    def _patch(self, patch: Patch) -> None:
+        """Write what has changed into the value that is here."""
+        value = self._namespace()[patch.name]
+        pickled = codec.dump({patch.name: value}, explicit=(value,))
+        buffers = [memoryview(buffer).cast("B") for buffer in pickled.buffers]
+        known = self._doubted.pop(patch.name, None) or self._synced.pop(patch.name, None)
+        try:
+            parts = [
+                buffers[number][chunk * CHUNK_BYTES : (chunk + 1) * CHUNK_BYTES]
+                for number, chunk in patch.places
+            ]
+            for part, before in zip(parts, patch.before, strict=True):
+                if xxhash.xxh3_64_digest(part) != before:
+                    raise ValueError("it has changed here")
+            for part, new in zip(parts, patch.chunks, strict=True):
+                part[:] = new
+        except (IndexError, TypeError, ValueError) as error:
+            raise InternalError(
+                f"'{patch.name}' is not what was sent before: {error}",
+                hint="run the cell again: it is sent whole then",
+            ) from error
+        if known is not None and known.sizes == tuple(buffer.nbytes for buffer in buffers):
+            self._synced[patch.name] = known.patched(
+                patch.places, map(xxhash.xxh3_64_digest, patch.chunks)
+            )
+
+    def _note(
+        self, name: str, value: object, item: Pickled, known: Fingerprints, *, alone: bool
+    ) -> None:
+        """``value``, which came in ``item``, is what the other side has under ``name``."""
+        self._doubted.pop(name, None)
+        pickled = item
+        if not alone or len(item.data) <= _LARGE_PICKLE_BYTES:
+            # Its pickle here need not be that of the other side, which is what later ones of here
+            # are compared with.
+            try:
+                pickled = codec.dump({name: value}, explicit=(value,))
+            except codec.CannotPickle:
+                self._synced.pop(name, None)
+                return
+        self._synced[name] = known.digest(pickled)
+
+
+def _is_ordered(value: object) -> bool:
+    """Whether its pickle has its buffers in one order wherever it is made."""
+    if type(value) in (list, tuple):
+        return all(map(_is_ordered, cast(Iterable[object], value)))
+    if type(value) is dict:
+        return all(map(_is_ordered, value.values()))
+    package = type(value).__module__.partition(".")[0]
+    return type(value) in ATOMS or package in ("numpy", "pandas", "torch", "pyarrow")
 
 
 def _reason(refused: codec.CannotPickle, name: str) -> str:

@@ -180,3 +180,26 @@ def test_groups_are_linked_by_what_is_in_both() -> None:
 def test_the_name_of_a_type() -> None:
     assert type_name(1) == "int"
     assert type_name(Bindings({}, ())) == "farcell_runtime.bindings.Bindings"
+
+
+class Big:
+    """Referred to weakly."""
+
+
+def test_none_in_place_of_what_is_gone() -> None:
+    namespace: dict[str, Any] = {"model": Big()}
+    before = Bindings(namespace, ())
+    namespace["model"] = None
+    [binding] = before.changes(namespace, ())[0]
+    assert (binding.name, binding.bound) == ("model", True)
+
+
+def test_what_is_recorded_was_there_all_along() -> None:
+    namespace: dict[str, Any] = {"a": 1, "b": 2, "gone": 3}
+    before = Bindings(namespace, ())
+    namespace.update(a=10, b=20, new=30)
+    del namespace["gone"]
+    before.record(namespace, ["a", "new", "gone", "never"])
+    changed, deleted = before.changes(namespace, ())
+    assert [binding.name for binding in changed] == ["b"]
+    assert deleted == []

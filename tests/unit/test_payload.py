@@ -1,101 +1,162 @@
-"""Pickles on the wire: small ones within their message, large ones in chunks ahead."""
+"""Values on the wire: small ones within their message, large ones in shared memory."""
 
 from __future__ import annotations
+
+import gc
+import os
+from collections import deque
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farcell_runtime import codec
-from farcell_runtime.errors import InternalError
+from farcell_runtime import segments
+from farcell_runtime.codec import Pickled
+from farcell_runtime.errors import InternalError, UsageError
+from farcell_runtime.fingerprints import CHUNK_BYTES, Fingerprints
+from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
-from farcell_runtime.transport.payload import Unpacker, pack
+from farcell_runtime.transport.payload import Arrivals, pack
+from farcell_runtime.values import Parcel, Patch
+from tests.unit.wire import through_the_wire
 
 LARGE = 300 << 10
 
 
-def through_the_wire(
-    data: bytes, buffers: list[bytes | memoryview]
-) -> tuple[bytes, list[memoryview], int]:
-    """What arrives, and in how many chunks."""
-    unpacker, chunks = Unpacker(), []
+def parcel(*parts: bytes) -> Parcel:
+    """One pickle, its buffers behind it."""
+    return Parcel([Pickled(parts[0], parts[1:], frozenset())])
 
-    def send(chunk: pb.Chunk) -> None:
-        sent = chunk.SerializeToString()
-        chunks.append(sent)
-        unpacker.add(pb.Chunk.FromString(sent))
 
-    payload = pb.Payload.FromString(pack(data, buffers, send).SerializeToString())
-    arrived, parts = unpacker.unpack(payload)
-    return bytes(arrived), parts, len(chunks)
+def arrived(found: Parcel) -> list[bytes]:
+    [item] = found.items
+    assert isinstance(item, Pickled)
+    return [bytes(item.data), *map(bytes, item.buffers)]
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Pool:
+    return Pool(str(tmp_path), 16 << 20)
 
 
 @pytest.mark.parametrize(
-    ("data", "buffers", "chunks"),
+    ("parts", "in_segment"),
     [
-        (b"small", [], 0),
-        (b"", [b"", b"x"], 0),
-        (b"x" * (256 << 10), [], 0),
-        (b"x" * ((256 << 10) + 1), [], 1),
-        (b"x", [b"y" * LARGE, b"", b"z"], 3),
-        (b"x" * 10, [bytes(5 << 20), memoryview(bytes(range(256)) * 2000)], 1 + 5 + 1),
+        ([b"small"], False),
+        ([b"", b"", b"x"], False),
+        ([b"x" * (256 << 10)], False),
+        ([b"x" * ((256 << 10) + 1)], True),
+        ([b"x", b"y" * LARGE, b"", b"z"], True),
+        ([b"x" * 10, bytes(range(256)) * (5 << 12)], True),
     ],
     ids=["small", "empty", "just small", "just large", "an empty part", "several chunks"],
 )
-def test_arrives_whole(data: bytes, buffers: list[bytes | memoryview], chunks: int) -> None:
-    arrived, parts, count = through_the_wire(data, buffers)
-    assert arrived == data
-    assert parts == buffers
-    assert count == chunks
+def test_arrives_whole(parts: list[bytes], in_segment: bool, pool: Pool) -> None:
+    assert bool(pack(parcel(*parts), pool, ["x"]).payload.segment) == in_segment
+    assert arrived(through_the_wire(parcel(*parts), pool)) == parts
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from([0, 1, 7, 100, 1 << 20, (1 << 20) + 1, LARGE]), max_size=5))
 def test_parts_of_any_size(sizes: list[int]) -> None:
-    buffers: list[bytes | memoryview] = [bytes([n]) * size for n, size in enumerate(sizes)]
-    arrived, parts, _ = through_the_wire(b"pickle", buffers)
-    assert arrived == b"pickle"
-    assert parts == buffers
+    parts = [b"pickle", *(bytes([n]) * size for n, size in enumerate(sizes))]
+    found = through_the_wire(parcel(*parts))
+    assert arrived(found) == parts
+    for part in found.items[0].buffers:  # type: ignore[union-attr]
+        assert found.fingerprints.of(memoryview(part)) == Fingerprints().of(memoryview(part))
 
 
-@pytest.mark.parametrize("length", [1000, LARGE])
-def test_arrays_arrive_writable_and_aligned(length: int) -> None:
-    np = pytest.importorskip("numpy")
-    arrays = [np.ones(1, "u1"), np.ones(length), np.asfortranarray(np.ones((3, 5)))]
-    pickled = codec.dump(arrays)
-    data, buffers, _ = through_the_wire(pickled.data, list(pickled.buffers))
-    for array, sent in zip(codec.load(data, buffers), arrays, strict=True):
-        assert np.array_equal(array, sent)
-        assert array.flags.writeable
-        assert array.flags.aligned
-        array[...] = 2
+def test_patches_arrive() -> None:
+    chunk = os.urandom(CHUNK_BYTES)
+    patch = Patch("a", [(0, 1), (2, 30)], [b"before 1", b"before 2"], [memoryview(chunk)] * 2)
+    for patches in ([patch], [patch, patch]):
+        found = through_the_wire(Parcel([*patches, Pickled(b"x", (b"y",), frozenset())]))
+        assert found.items[:-1] == patches
+        assert found.items[-1] == Pickled(b"x", (b"y",), frozenset())
 
 
-def test_large_payloads_at_once_are_kept_apart() -> None:
-    unpacker = Unpacker()
-    sent: list[pb.Chunk] = []
-    first = pack(b"a" * LARGE, [], sent.append)
-    second = pack(b"b" * LARGE, [], sent.append)
-    for chunk in reversed(sent):
-        unpacker.add(chunk)
-    assert bytes(unpacker.unpack(second)[0]) == b"b" * LARGE
-    assert bytes(unpacker.unpack(first)[0]) == b"a" * LARGE
+def test_what_is_written_to_it_is_nobody_elses(pool: Pool) -> None:
+    sent = parcel(b"x", b"y" * LARGE)
+    packed = pack(sent, pool, ["one", "two"])
+    mine, other = Arrivals(), Arrivals()
+    found = []
+    for arrivals in (mine, other):
+        arrivals.note(packed.payload, deque([os.dup(packed.descriptors[0])]))
+        found.append(arrivals.unpack(packed.payload).items[0].buffers[0])  # type: ignore[union-attr]
+    found[0][:3] = b"new"
+    assert bytes(found[0][:4]) == b"newy"
+    assert bytes(found[1][:4]) == b"yyyy"
 
 
-def test_missing_chunks_are_no_zeros() -> None:
-    chunks: list[pb.Chunk] = []
-    payload = pack(b"x" * (3 << 20), [], chunks.append)
-    unpacker = Unpacker()
-    for chunk in chunks[:-1]:
-        unpacker.add(chunk)
+def test_a_segment_is_used_again_when_nobody_maps_it(pool: Pool) -> None:
+    arrivals = Arrivals()
+    found = through_the_wire(parcel(b"x", b"a" * LARGE), pool, arrivals)
+    part = found.items[0].buffers[0]  # type: ignore[union-attr]
+    assert arrivals.take_freed() is None
+    again = pack(parcel(b"x", b"b" * LARGE), pool, ["the other side"])
+    assert bytes(part) == b"a" * LARGE, "it was written to while it was mapped"
+    number = again.payload.segment
+    assert pool.sizes() == (2 << 20, 0)
+    del found, part
+    gc.collect()
+    freed = arrivals.take_freed()
+    assert freed is not None
+    pool.freed("the other side", freed.segments)
+    assert arrivals.take_freed() is None
+    assert pool.sizes() == (1 << 20, 1 << 20)
+    third = pack(parcel(b"x", b"c" * LARGE), pool, ["the other side"])
+    assert third.payload.segment == freed.segments[0] != number
+    assert arrived(through_the_wire(parcel(b"z", b"d" * LARGE), pool)) == [b"z", b"d" * LARGE]
+
+
+def test_a_holder_that_is_gone_holds_nothing(pool: Pool) -> None:
+    pack(parcel(b"x" * LARGE), pool, ["one", "two"])
+    pool.gone("one")
+    assert pool.sizes() == (1 << 20, 0)
+    pool.gone("two")
+    assert pool.sizes() == (0, 1 << 20)
+
+
+def test_not_more_is_kept_than_allowed(pool: Pool) -> None:
+    for _ in range(40):
+        pack(parcel(b"x" * LARGE), pool, ["one"])
+    before = len(os.listdir("/proc/self/fd"))
+    pool.gone("one")
+    assert pool.sizes() == (0, 16 << 20)
+    assert len(os.listdir("/proc/self/fd")) == before - 24
+
+
+def test_a_dropped_payload_frees_its_segment(pool: Pool) -> None:
+    packed = pack(parcel(b"x" * LARGE), pool, ["one"])
+    arrivals = Arrivals()
+    before = len(os.listdir("/proc/self/fd"))
+    arrivals.note(packed.payload, deque([os.dup(packed.descriptors[0])]))
+    arrivals.drop(packed.payload)
+    assert len(os.listdir("/proc/self/fd")) == before
+    freed = arrivals.take_freed()
+    assert freed is not None
+    assert list(freed.segments) == [packed.payload.segment]
+
+
+def test_short_of_memory_it_goes_to_disk(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "_available_bytes", lambda: 0)
+    packed = pack(parcel(b"x", b"y" * LARGE), pool, ["one"])
+    assert "memfd" not in os.readlink(f"/proc/self/fd/{packed.descriptors[0]}")
+    assert arrived(through_the_wire(parcel(b"x", b"y" * LARGE), pool)) == [b"x", b"y" * LARGE]
+
+
+def test_short_of_both_it_says_so(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "_available_bytes", lambda: 0)
+    usage = type("usage", (), {"free": 1000})
+    monkeypatch.setattr(segments.shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(UsageError, match="no room for") as failed:
+        pack(parcel(b"x" * LARGE), pool, ["one"])
+    assert "TMPDIR" in (failed.value.hint or "")
+    assert pool.sizes() == (0, 0)
+
+
+def test_missing_parts_are_no_zeros() -> None:
+    payload = pb.Payload(pickles=[pb.Pickle(buffers=2)], parts=[b"x"])
     with pytest.raises(InternalError, match="did not arrive"):
-        unpacker.unpack(payload)
-    with pytest.raises(InternalError):
-        Unpacker().unpack(payload)
-
-
-def test_nothing_is_kept() -> None:
-    unpacker = Unpacker()
-    payload = pack(b"x" * LARGE, [], unpacker.add)
-    unpacker.unpack(payload)
-    assert unpacker == Unpacker()
+        Arrivals().unpack(payload)

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from farcell_runtime import codec
-from farcell_runtime.values import Answer, Values, digest
+from farcell_runtime.errors import InternalError
+from farcell_runtime.fingerprints import Fingerprints
+from farcell_runtime.values import Answer, Patch, Values
+from tests.unit.wire import through_the_wire
 
 
 class Side:
@@ -20,16 +23,18 @@ class Side:
 
     def send(self, other: Side, *names: str) -> list[str]:
         """Send names; the answer is those that the other side is known to have."""
-        pickled, same = self.values.join(self.values.pieces(names), names)
-        if pickled is not None:
-            other.values.bind(codec.load(pickled.data, [bytearray(b) for b in pickled.buffers]))
+        pieces = self.values.pieces(names)
+        parcel, same = self.values.join(pieces, names)
+        if parcel is not None:
+            other.values.receive(through_the_wire(parcel))
+            self.values.sent(pieces, set(names) - set(same))
         return same
 
     def fetch(self, other: Side, *names: str, anew: bool = False) -> Answer:
-        answer = other.values.fetch(names, anew=anew)
-        if answer.pickled is not None:
-            buffers = [bytearray(buffer) for buffer in answer.pickled.buffers]
-            self.values.bind(codec.load(answer.pickled.data, buffers))
+        answer, pieces = other.values.fetch(names, anew=anew)
+        if answer.parcel is not None:
+            self.values.receive(through_the_wire(answer.parcel))
+            other.values.sent(pieces, answer.going)
         return answer
 
 
@@ -64,7 +69,7 @@ def test_what_is_wanted_anew_is_sent_anyway() -> None:
     here, there = Side(x=1), Side()
     here.send(there, "x")
     answer = here.fetch(there, "x", anew=True)
-    assert answer.pickled is not None
+    assert answer.parcel is not None
     assert answer.unchanged == []
 
 
@@ -101,10 +106,10 @@ def test_names_of_one_object_go_together() -> None:
     here, there = Side(a=one, b=one, c=1), Side()
     here.send(there, "a", "c")
     pieces = here.values.pieces(["a", "b", "c"])
-    pickled, same = here.values.join(pieces, ["a", "b", "c"], together=[{"a", "b", "gone"}])
+    parcel, same = here.values.join(pieces, ["a", "b", "c"], together=[{"a", "b", "gone"}])
     assert same == ["c"]
-    assert pickled is not None
-    values = codec.load(pickled.data)
+    assert parcel is not None
+    values = parcel.load()
     assert set(values) == {"a", "b"}
     assert values["a"] is values["b"]
 
@@ -136,7 +141,7 @@ class Verbose:
     [("x" * 10_000, "x" * 499 + "…"), ("", "<its __repr__ raised ValueError>")],
 )
 def test_what_stays_is_shown_shortly(text: str, shown: str) -> None:
-    answer = Side(v=Verbose(text)).values.fetch(["v"])
+    answer, _ = Side(v=Verbose(text)).values.fetch(["v"])
     assert answer.reprs == {"v": shown}
 
 
@@ -145,21 +150,19 @@ def test_the_pieces() -> None:
     exec("def f(): return g\ndef h(): return f, k", namespace)
     side = Side(f=namespace["f"], h=namespace["h"], n=b"x" * 1000, lock=threading.Lock())
     pieces = side.values.pieces(["f", "h", "n", "lock", "unknown"])
-    assert pieces.sizes.keys() == pieces.digests.keys() == {"f", "h", "n"}
+    assert pieces.sizes.keys() == {"f", "h", "n"}
     assert 1000 < pieces.sizes["n"] < 1200
     assert pieces.missing.keys() == {"lock"}
     assert pieces.reads == {"g", "f", "k"}
-    assert pieces.reads_by_name == {
-        "f": frozenset({"g"}), "h": frozenset({"f", "k"}), "n": frozenset(),
-    }  # fmt: skip
+    assert pieces.pickles["h"].reads == {"f", "k"}
 
 
 def test_digests_tell_values_apart() -> None:
     np = pytest.importorskip("numpy")
     values = [1, True, "1", b"1", [1], (1,), {1: 1}, np.zeros(3), np.zeros((3, 1)), np.ones(3)]
-    digests = {digest(codec.dump(value)) for value in values}
+    digests = {Fingerprints().digest(codec.dump(value)) for value in values}
     assert len(digests) == len(values)
-    assert digest(codec.dump(np.ones(3))) == digest(codec.dump(np.ones(3)))
+    assert Fingerprints().digest(codec.dump(np.ones(3))) in digests
 
 
 def test_a_changed_array_is_sent_again() -> None:
@@ -173,3 +176,83 @@ def test_a_changed_array_is_sent_again() -> None:
     here.namespace["a"][8] = 1
     assert here.send(there, "a") == []
     assert there.namespace["a"][8] == 1
+
+
+MB = 1 << 20
+
+
+def patched(here: Side, there: Side, name: str) -> int:
+    """Send a name; how many bytes of its buffers went."""
+    pieces = here.values.pieces([name])
+    parcel, _ = here.values.join(pieces, [name])
+    assert parcel is not None
+    there.values.receive(through_the_wire(parcel))
+    here.values.sent(pieces, [name])
+    return sum(
+        len(part) for item in parcel.items if isinstance(item, Patch) for part in item.chunks
+    )
+
+
+def test_of_a_large_array_what_changed_is_sent() -> None:
+    np = pytest.importorskip("numpy")
+    here, there = Side(a=np.arange(5 * MB // 4, dtype="f8")), Side()
+    here.send(there, "a")
+    living = there.namespace["a"]
+    for index, size in [(0, MB), (-1, MB), (MB // 8 - 1, MB)]:
+        here.namespace["a"][index] = -index - 7
+        assert patched(here, there, "a") == size
+        assert there.namespace["a"] is living
+        np.testing.assert_array_equal(living, here.namespace["a"])
+        assert here.send(there, "a") == ["a"]
+    assert here.fetch(there, "a").unchanged == ["a"]
+    living[3] = 5.0
+    assert here.fetch(there, "a").unchanged == []
+    np.testing.assert_array_equal(living, here.namespace["a"])
+    here.namespace["a"][:] = 0
+    assert patched(here, there, "a") == 0, "all of it has changed"
+    np.testing.assert_array_equal(there.namespace["a"], here.namespace["a"])
+    here.namespace["a"] = np.zeros(3 * MB, "u1")
+    here.send(there, "a")
+    assert there.namespace["a"].shape == (3 * MB,)
+
+
+def test_large_arrays_in_containers_are_patched() -> None:
+    np = pytest.importorskip("numpy")
+    state = {"w": np.zeros(4 * MB, "u1"), "b": [np.ones(2 * MB, "u1")], "n": 1}
+    here, there = Side(state=state), Side()
+    here.send(there, "state")
+    state["b"][0][5] = 9
+    assert patched(here, there, "state") == MB
+    assert there.namespace["state"]["b"][0][5] == 9
+    assert not there.namespace["state"]["w"].any()
+
+
+def test_what_changed_there_unseen_is_not_patched() -> None:
+    np = pytest.importorskip("numpy")
+    here, there = Side(a=np.zeros(4 * MB, "u1")), Side()
+    here.send(there, "a")
+    there.namespace["a"][3 * MB] = 1
+    here.namespace["a"][3 * MB + 1] = 2
+    with pytest.raises(InternalError, match="'a' is not what was sent before"):
+        patched(here, there, "a")
+    assert there.namespace["a"][3 * MB] == 1
+
+
+def test_tensors_go_as_storages() -> None:
+    torch = pytest.importorskip("torch")
+    base = torch.arange(1_000_000, dtype=torch.float32)
+    here, there = Side(base=base, view=base[10:20], bf=torch.ones(3, dtype=torch.bfloat16)), Side()
+    pickled = codec.dump({"base": base, "view": base[10:20]})
+    assert len(pickled.data) < 2000
+    assert [memoryview(each).nbytes for each in pickled.buffers] == [4_000_000]
+    here.send(there, "base", "view", "bf")
+    base, view = there.namespace["base"], there.namespace["view"]
+    view[0] = -1.0
+    assert base[10] == -1.0
+    assert there.namespace["bf"].dtype is torch.bfloat16
+    parameter = torch.nn.Parameter(torch.ones(2))
+    here.namespace["net"] = torch.nn.Linear(300, 300)
+    here.namespace["p"] = parameter
+    here.send(there, "net", "p")
+    assert there.namespace["p"].requires_grad
+    assert torch.equal(there.namespace["net"].weight, here.namespace["net"].weight)

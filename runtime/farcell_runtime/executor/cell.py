@@ -112,7 +112,7 @@ class Cell:
             ):
                 return False
         try:
-            shell.compile.parse_ahead(text)
+            shell.compile.parse_ahead(text, self._filename)
         except (SyntaxError, ValueError):
             return False
         return True

@@ -112,7 +112,7 @@ def _pickle_chain(first: BaseException) -> bytes:
     _collect(first, chain)
     index = {id(error): place for place, error in enumerate(chain)}
     records = [_record(error, index, required=error is first) for error in chain]
-    return codec.dump(records).data
+    return bytes(codec.dump(records).data)
 
 
 def _collect(error: BaseException | None, chain: list[BaseException]) -> None:

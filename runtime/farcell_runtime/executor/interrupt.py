@@ -75,6 +75,9 @@ class Interruptible(Generic[T]):
         while True:
             self._stepping = True
             try:
+                if self._interrupted:  # before it began, or it went on before it was cancelled
+                    self._interrupted = False
+                    error = KeyboardInterrupt()
                 if error is None:
                     waits_for = self._coroutine.send(value)
                 else:
@@ -87,9 +90,6 @@ class Interruptible(Generic[T]):
             value = error = None
             try:
                 value = yield waits_for
-                if self._interrupted:  # it went on by itself before it was cancelled
-                    self._interrupted = False
-                    error = KeyboardInterrupt()
             except asyncio.CancelledError as cancelled:
                 error = cancelled
                 if self._interrupted:
@@ -106,7 +106,7 @@ class Interrupts:
 
     def __init__(self, page: InterruptPage) -> None:
         self._page = page
-        self.current: Interruptible[Any] | None = None
+        self._current: Interruptible[Any] | None = None
         self._held = 0
         self._waiting = False
 
@@ -125,11 +125,23 @@ class Interrupts:
                 self._waiting = False
                 raise KeyboardInterrupt
 
+    @property
+    def current(self) -> Interruptible[Any] | None:
+        """What an interrupt is for now."""
+        return self._current
+
+    @current.setter
+    def current(self, run: Interruptible[Any] | None) -> None:
+        self._current = run
+        if run is not None and self._page.target() == run.run:
+            self._page.clear()
+            run.interrupt()  # which came before it began
+
     def install(self) -> None:
         signal.signal(signal.SIGINT, self._handle)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        current = self.current
+        current = self._current
         if current is None or self._page.target() != current.run:
             return
         # Whatever comes from now on, such as what is passed on, is for nobody.

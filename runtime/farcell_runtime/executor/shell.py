@@ -122,13 +122,13 @@ class WorkerCompiler(CachingCompiler):
     cell_name = ""
     _parsed: tuple[str, Any] | None = None
 
-    def parse_ahead(self, source: str) -> None:
+    def parse_ahead(self, source: str, filename: str) -> None:
         """Parse what is run next.
 
         Raises:
             SyntaxError, ValueError: if it is no Python.
         """
-        self._parsed = (source, super().ast_parse(source))
+        self._parsed = (source, super().ast_parse(source, filename or "<unknown>"))
 
     def ast_parse(self, source: str, filename: str = "<unknown>", symbol: str = "exec") -> Any:
         parsed, self._parsed = self._parsed, None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import io
+import os
+import subprocess
 import threading
 import time
 import weakref
@@ -48,12 +51,26 @@ class Router:
 
 
 def follow_threads(router: Router) -> None:
-    """Have threads and thread pools remember the run that started them or gave them work."""
+    """Have threads and thread pools remember the run that started them or gave them work.
+
+    The run remembers that too, and that it started processes: it may get output when it is over.
+    """
     start, submit = threading.Thread.start, ThreadPoolExecutor.submit
+    spawn = subprocess.Popen.__init__
+
+    def hand_on() -> RunLog:
+        log = router.current()
+        log.handed_on = True
+        return log
 
     def start_in_run(self: threading.Thread) -> None:
-        _of_thread[self] = router.current()
+        _of_thread[self] = hand_on()
         start(self)
+
+    @functools.wraps(spawn)
+    def spawn_in_run(self: subprocess.Popen[Any], *args: Any, **kwargs: Any) -> None:
+        hand_on()
+        spawn(self, *args, **kwargs)
 
     def submit_in_run(
         self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
@@ -61,9 +78,11 @@ def follow_threads(router: Router) -> None:
         # As fresh a context as the pool's threads have, but for the run. (The caller's would take
         # along what does not reach a pool, such as the precision of decimals.)
         context = contextvars.Context()
-        context.run(_of_task.set, router.current())
+        context.run(_of_task.set, hand_on())
         return submit(self, context.run, fn, *args, **kwargs)
 
+    os.register_at_fork(after_in_parent=hand_on)
+    subprocess.Popen.__init__ = spawn_in_run  # type: ignore[method-assign]
     threading.Thread.start = start_in_run  # type: ignore[method-assign]
     ThreadPoolExecutor.submit = submit_in_run  # type: ignore[method-assign,assignment]
 

@@ -204,38 +204,38 @@ class Snapshot(_message.Message):
     def __init__(self, session: _Optional[str] = ..., engine: _Optional[str] = ..., notebook: _Optional[str] = ..., started_at_s: _Optional[float] = ..., head_pid: _Optional[int] = ..., farcell_version: _Optional[str] = ..., python_version: _Optional[str] = ..., capacity: _Optional[int] = ..., hosts: _Optional[_Iterable[_Union[Host, _Mapping]]] = ..., gangs: _Optional[_Iterable[_Union[Gang, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ..., drivers: _Optional[int] = ..., idle_stop_s: _Optional[float] = ..., folder: _Optional[str] = ...) -> None: ...
 
 class ToWorker(_message.Message):
-    __slots__ = ("execute", "input_reply", "fetch", "chunk", "forget", "comm", "inspect")
+    __slots__ = ("execute", "input_reply", "fetch", "freed", "forget", "comm", "inspect")
     EXECUTE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REPLY_FIELD_NUMBER: _ClassVar[int]
     FETCH_FIELD_NUMBER: _ClassVar[int]
-    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    FREED_FIELD_NUMBER: _ClassVar[int]
     FORGET_FIELD_NUMBER: _ClassVar[int]
     COMM_FIELD_NUMBER: _ClassVar[int]
     INSPECT_FIELD_NUMBER: _ClassVar[int]
     execute: Execute
     input_reply: InputReply
     fetch: Fetch
-    chunk: Chunk
+    freed: Freed
     forget: ForgetNames
     comm: CommMessage
     inspect: Inspect
-    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., chunk: _Optional[_Union[Chunk, _Mapping]] = ..., forget: _Optional[_Union[ForgetNames, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ...) -> None: ...
+    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., forget: _Optional[_Union[ForgetNames, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ("hello", "done", "input_request", "fetched", "chunk", "inspected")
+    __slots__ = ("hello", "done", "input_request", "fetched", "freed", "inspected")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     FETCHED_FIELD_NUMBER: _ClassVar[int]
-    CHUNK_FIELD_NUMBER: _ClassVar[int]
+    FREED_FIELD_NUMBER: _ClassVar[int]
     INSPECTED_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     done: Done
     input_request: InputRequest
     fetched: Fetched
-    chunk: Chunk
+    freed: Freed
     inspected: Inspected
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., input_request: _Optional[_Union[InputRequest, _Mapping]] = ..., fetched: _Optional[_Union[Fetched, _Mapping]] = ..., chunk: _Optional[_Union[Chunk, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ...) -> None: ...
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., input_request: _Optional[_Union[InputRequest, _Mapping]] = ..., fetched: _Optional[_Union[Fetched, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("worker", "epoch", "python", "farcell", "names", "environment", "latest_log")
@@ -255,25 +255,37 @@ class Hello(_message.Message):
     latest_log: int
     def __init__(self, worker: _Optional[str] = ..., epoch: _Optional[int] = ..., python: _Optional[str] = ..., farcell: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., environment: _Optional[str] = ..., latest_log: _Optional[int] = ...) -> None: ...
 
-class Chunk(_message.Message):
-    __slots__ = ("payload", "data")
-    PAYLOAD_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    payload: int
-    data: bytes
-    def __init__(self, payload: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
-
 class Payload(_message.Message):
-    __slots__ = ("data", "buffers", "chunked", "sizes")
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    BUFFERS_FIELD_NUMBER: _ClassVar[int]
-    CHUNKED_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("pickles", "parts", "segment", "sizes", "hashes")
+    PICKLES_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENT_FIELD_NUMBER: _ClassVar[int]
     SIZES_FIELD_NUMBER: _ClassVar[int]
-    data: bytes
-    buffers: _containers.RepeatedScalarFieldContainer[bytes]
-    chunked: int
+    HASHES_FIELD_NUMBER: _ClassVar[int]
+    pickles: _containers.RepeatedCompositeFieldContainer[Pickle]
+    parts: _containers.RepeatedScalarFieldContainer[bytes]
+    segment: int
     sizes: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, data: _Optional[bytes] = ..., buffers: _Optional[_Iterable[bytes]] = ..., chunked: _Optional[int] = ..., sizes: _Optional[_Iterable[int]] = ...) -> None: ...
+    hashes: bytes
+    def __init__(self, pickles: _Optional[_Iterable[_Union[Pickle, _Mapping]]] = ..., parts: _Optional[_Iterable[bytes]] = ..., segment: _Optional[int] = ..., sizes: _Optional[_Iterable[int]] = ..., hashes: _Optional[bytes] = ...) -> None: ...
+
+class Pickle(_message.Message):
+    __slots__ = ("buffers", "name", "before", "changed")
+    BUFFERS_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    buffers: int
+    name: str
+    before: bytes
+    changed: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, buffers: _Optional[int] = ..., name: _Optional[str] = ..., before: _Optional[bytes] = ..., changed: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Freed(_message.Message):
+    __slots__ = ("segments",)
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    segments: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, segments: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Execute(_message.Message):
     __slots__ = ("run", "epoch", "code", "header", "execution_count", "names", "ambient", "stdin_allowed", "forget", "filename", "modules", "parent")

@@ -7,16 +7,22 @@ the user at the other end.
 
 from __future__ import annotations
 
+import array
+import collections
 import contextlib
+import os
 import select
 import socket
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, TypeVar
 
 _LENGTH = struct.Struct("<I")
 _READ_BYTES = 1 << 18
+_READ_FLAGS = socket.MSG_DONTWAIT | getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+# The system ends a reading before the descriptors of another message.
+_ANCILLARY_BYTES = socket.CMSG_SPACE(4 * 16)
 
 
 class Message(Protocol):
@@ -38,15 +44,20 @@ class Link(Generic[M]):
         self._buffer = bytearray()
         self._lock = threading.Lock()
         self.open = True
+        self.descriptors: collections.deque[int] = collections.deque()  # that came, in their order
 
     def fileno(self) -> int:
         return self._connection.fileno()
 
-    def send(self, message: Message) -> None:
-        """Send a message; to somebody who is gone, nothing."""
+    def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
+        """Send a message, and ``descriptors`` with it; to somebody who is gone, nothing."""
         data = message.SerializeToString()
+        framed = _LENGTH.pack(len(data)) + data
         with self._lock, contextlib.suppress(OSError):
-            self._connection.sendall(_LENGTH.pack(len(data)) + data)
+            if descriptors:
+                sent = socket.send_fds(self._connection, [framed], list(descriptors))
+                framed = framed[sent:]
+            self._connection.sendall(framed)
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until there is something to read, for ``timeout_s`` at most."""
@@ -62,11 +73,16 @@ class Link(Generic[M]):
         ``open`` is false after the last one.
         """
         try:
-            data = self._connection.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            # socket.recv_fds of Python 3.11 takes flags and does not use them.
+            data, ancillary, _, _ = self._connection.recvmsg(
+                _READ_BYTES, _ANCILLARY_BYTES, _READ_FLAGS
+            )
         except (BlockingIOError, InterruptedError):
             return []
         except OSError:
-            data = b""
+            data, ancillary = b"", []
+        for _, _, numbers in ancillary:
+            self.descriptors.extend(array.array("i", numbers))
         messages: list[M] = []
         if not data:
             self.open = False
@@ -95,3 +111,5 @@ class Link(Generic[M]):
         self.open = False
         self.hang_up()
         self._connection.close()
+        while self.descriptors:
+            os.close(self.descriptors.popleft())

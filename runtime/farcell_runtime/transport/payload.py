@@ -1,65 +1,150 @@
-"""Pickled values on the stream: small ones within their message, large ones in chunks ahead."""
+"""Pickled values on the wire: small ones within their message, large ones in shared memory."""
 
 from __future__ import annotations
 
 import collections
+import functools
 import itertools
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+import os
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
 
+from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import InternalError
+from farcell_runtime.fingerprints import CHUNK_BYTES, HASH_BYTES, Fingerprints
+from farcell_runtime.segments import Pool, Segment, layout, mapped
 from farcell_runtime.transport import farcell_pb2 as pb
+from farcell_runtime.values import Parcel, Patch
 
 _INLINE_BYTES = 256 << 10
-_CHUNK_BYTES = 1 << 20
-_numbers = itertools.count(1)
 
 
-def pack(
-    data: bytes, buffers: Iterable[bytes | memoryview], send: Callable[[pb.Chunk], None]
-) -> pb.Payload:
-    """The payload that stands for a pickle, its chunks sent already if it is large."""
-    parts = [memoryview(data), *(memoryview(buffer) for buffer in buffers)]
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A payload, and the segment that goes with it."""
+
+    payload: pb.Payload
+    segment: Segment | None = None
+
+    @property
+    def descriptors(self) -> Sequence[int]:
+        return () if self.segment is None else (self.segment.descriptor,)
+
+
+def pack(parcel: Parcel, pool: Pool, holders: Sequence[Hashable]) -> Packed:
+    """``parcel`` as ``holders`` are to be sent it.
+
+    Raises:
+        UsageError: if there is no room for it in memory or on disk.
+    """
+    payload = pb.Payload()
+    parts: list[memoryview] = []
+    for item in parcel.items:
+        if isinstance(item, Patch):
+            changed = [number for place in item.places for number in place]
+            payload.pickles.add(
+                buffers=len(item.chunks),
+                name=item.name,
+                before=b"".join(item.before),
+                changed=changed,
+            )
+            parts += [memoryview(b""), *item.chunks]
+        else:
+            payload.pickles.add(buffers=len(item.buffers))
+            parts += [memoryview(item.data), *(memoryview(each) for each in item.buffers)]
     sizes = [part.nbytes for part in parts]
     if sum(sizes) <= _INLINE_BYTES:
-        return pb.Payload(data=data, buffers=[bytes(part) for part in parts[1:]])
-    number = next(_numbers)
-    for part in parts:
-        flat = part.cast("B")
-        for start in range(0, flat.nbytes, _CHUNK_BYTES):
-            piece = bytes(flat[start : start + _CHUNK_BYTES])
-            send(pb.Chunk(payload=number, data=piece))
-    return pb.Payload(chunked=number, sizes=sizes)
+        payload.parts.extend(part.tobytes() for part in parts)
+        return Packed(payload)
+    starts, size_bytes = layout(sizes)
+    segment = pool.take(size_bytes, holders)
+    for start, part in zip(starts, parts, strict=True):
+        segment.write(start, part, parcel.fingerprints)
+    payload.segment = segment.number
+    payload.sizes.extend(sizes)
+    payload.hashes = b"".join(map(parcel.fingerprints.of, parts))
+    return Packed(payload, segment)
 
 
-@dataclass
-class Unpacker:
-    """Gathers the chunks that arrive ahead of their payloads."""
+class Arrivals:
+    """The segments that came from one other process.
 
-    _chunks: dict[int, list[bytes]] = field(default_factory=dict)
+    Their descriptors, from when a payload arrives until it is unpacked, and which of them nothing
+    refers to any more.
+    """
 
-    def add(self, chunk: pb.Chunk) -> None:
-        self._chunks.setdefault(chunk.payload, []).append(chunk.data)
+    def __init__(self) -> None:
+        self._descriptors: dict[int, int] = {}
+        self._freed: collections.deque[int] = collections.deque()
 
-    def unpack(self, payload: pb.Payload) -> tuple[bytes | memoryview, list[memoryview]]:
-        """The pickle and its buffers, which are writable.
+    def note(self, payload: pb.Payload, descriptors: collections.deque[int]) -> None:
+        """``payload`` has arrived; the descriptor of its segment is the next of ``descriptors``."""
+        if payload.segment:
+            self._descriptors[payload.segment] = descriptors.popleft()
+
+    def unpack(self, payload: pb.Payload) -> Parcel:
+        """What was packed; its buffers are writable, and nobody else sees what is written to them.
 
         Raises:
-            InternalError: if chunks are missing.
+            InternalError: if what arrived is not what was sent.
         """
-        if not payload.chunked:
-            return payload.data, [memoryview(bytearray(part)) for part in payload.buffers]
-        pieces = collections.deque(self._chunks.pop(payload.chunked, ()))
-        # Memory of its own for each part: aligned, and freed with the array that lies in it.
-        parts = [memoryview(bytearray(size)) for size in payload.sizes]
+        fingerprints = Fingerprints()
+        if payload.segment:
+            parts = self._map(payload, fingerprints)
+        else:
+            parts = [memoryview(bytearray(part)) for part in payload.parts]
+        if len(parts) != sum(1 + pickle.buffers for pickle in payload.pickles):
+            raise InternalError("of values that were sent some parts did not arrive")
+        return Parcel(list(_items(payload, parts)), fingerprints)
+
+    def drop(self, payload: pb.Payload) -> None:
+        """``payload`` is not unpacked."""
+        descriptor = self._descriptors.pop(payload.segment, None)
+        if descriptor is not None:
+            os.close(descriptor)
+            self._freed.append(payload.segment)
+
+    def take_freed(self) -> pb.Freed | None:
+        """What the other side is to be told; told once."""
+        if not self._freed:
+            return None
+        freed = pb.Freed()
+        while self._freed:
+            freed.segments.append(self._freed.popleft())
+        return freed
+
+    def close(self) -> None:
+        """The other process is gone."""
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
+
+    def _map(self, payload: pb.Payload, fingerprints: Fingerprints) -> list[memoryview]:
+        number = payload.segment
+        starts, size_bytes = layout(payload.sizes)
+        freed = functools.partial(self._freed.append, number)
+        whole = mapped(self._descriptors.pop(number), size_bytes, freed)
+        parts = [
+            whole[start : start + size] for start, size in zip(starts, payload.sizes, strict=True)
+        ]
+        reach = 0
         for part in parts:
-            reach = 0
-            while reach < part.nbytes and pieces:
-                piece = pieces.popleft()
-                part[reach : reach + len(piece)] = piece
-                reach += len(piece)
-            if reach != part.nbytes:
-                raise InternalError(
-                    f"of {sum(payload.sizes):,} bytes of values some did not arrive"
-                )
-        return parts[0], parts[1:]
+            end = reach + HASH_BYTES * max(1, -(-part.nbytes // CHUNK_BYTES))
+            fingerprints.learn(part, payload.hashes[reach:end])
+            reach = end
+        return parts
+
+
+def _items(payload: pb.Payload, parts: list[memoryview]) -> Iterator[Pickled | Patch]:
+    rest = iter(parts)
+    for pickle in payload.pickles:
+        data = next(rest)
+        buffers = list(itertools.islice(rest, pickle.buffers))
+        if not pickle.name:
+            yield Pickled(data, tuple(buffers), frozenset())
+            continue
+        numbers = iter(pickle.changed)
+        before = [
+            pickle.before[start : start + HASH_BYTES]
+            for start in range(0, len(pickle.before), HASH_BYTES)
+        ]
+        yield Patch(pickle.name, list(zip(numbers, numbers, strict=True)), before, buffers)

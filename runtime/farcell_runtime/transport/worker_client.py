@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import selectors
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from farcell_runtime.errors import AuthError, ConnectError, FarcellError
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -43,6 +45,7 @@ class WorkerClient:
         self._ended = ended
         self._closed = False
         self._reading = threading.Lock()
+        self._takers = 0
         # Other threads may take a socket out of it, and put it back, while one waits on it: both
         # epoll and kqueue allow that.
         self._selector = selectors.DefaultSelector()
@@ -55,12 +58,19 @@ class WorkerClient:
     def fileno(self) -> int:
         return self._link.fileno()
 
-    def send(self, message: pb.ToWorker) -> None:
+    @property
+    def descriptors(self) -> collections.deque[int]:
+        """Those that came with the messages, in their order."""
+        return self._link.descriptors
+
+    def send(self, message: pb.ToWorker, descriptors: Sequence[int] = ()) -> None:
         """Send ``message``; messages arrive in the order in which they were sent."""
-        self._link.send(message)
+        self._link.send(message, descriptors)
 
     def take_over(self) -> bool:
         """Have the background thread leave the reading to the caller, who calls ``read``.
+
+        Several threads may; each gets what it finds.
 
         Returns:
             Whether there is anything left to read. If so, ``give_back`` must follow.
@@ -68,12 +78,19 @@ class WorkerClient:
         with self._reading:
             if not self._link.open:
                 return False
-            self._selector.unregister(self._link)
+            if not self._takers:
+                self._selector.unregister(self._link)
+            self._takers += 1
             return True
 
     def give_back(self) -> None:
         """Have the background thread read again, and be it the end."""
-        self._selector.register(self._link, selectors.EVENT_READ)
+        with self._reading:
+            self._takers -= 1
+            # If that thread has seen the end already, it has closed these.
+            with contextlib.suppress(ValueError, KeyError, OSError):
+                if not self._takers:
+                    self._selector.register(self._link, selectors.EVENT_READ)
 
     def read(self) -> bool:
         """Hand over what has come by now; false if there will be no more."""

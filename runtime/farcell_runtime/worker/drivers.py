@@ -9,7 +9,7 @@ from collections.abc import Callable
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.door import Door
 from farcell_runtime.transport.link import Link
-from farcell_runtime.transport.payload import Unpacker
+from farcell_runtime.transport.payload import Arrivals
 
 Driver = Link[pb.ToWorker]
 
@@ -36,22 +36,21 @@ class Drivers:
         self._hello = hello
         self._receive = receive
         self._gone = gone
-        self._unpackers: dict[Driver, Unpacker] = {}
+        self._arrivals: dict[Driver, Arrivals] = {}
         self._reading = threading.Lock()
         loop.add_reader(door, self._accept)
 
-    def unpacker(self, driver: Driver) -> Unpacker:
-        """What gathers the large payloads that ``driver`` sends in chunks."""
-        return self._unpackers.setdefault(driver, Unpacker())
+    def arrivals(self, driver: Driver) -> Arrivals:
+        """The segments that came from ``driver``."""
+        return self._arrivals.setdefault(driver, Arrivals())
 
     def read(self, driver: Driver) -> None:
         """Take what ``driver`` has sent, if anything."""
         with self._reading:
             for message in driver.read():
-                if message.HasField("chunk"):
-                    self.unpacker(driver).add(message.chunk)
-                else:
-                    self._receive(message, driver)
+                if message.HasField("execute"):
+                    self.arrivals(driver).note(message.execute.names, driver.descriptors)
+                self._receive(message, driver)
         if not driver.open:
             self._part(driver)
 
@@ -65,5 +64,6 @@ class Drivers:
     def _part(self, driver: Driver) -> None:
         self._loop.remove_reader(driver)
         driver.close()
-        self._unpackers.pop(driver, None)
+        if (arrivals := self._arrivals.pop(driver, None)) is not None:
+            arrivals.close()
         self._gone(driver)

@@ -98,6 +98,8 @@ class Worker:
         elif message.HasField("comm"):
             # Beside the inbox: a cell that awaits may be waiting for just this.
             self._loop.call_soon_threadsafe(self._start_handling, message.comm, driver)
+        elif message.HasField("freed"):
+            self._runs.freed(message.freed, driver)
         elif threading.current_thread() is threading.main_thread():
             self._inbox.put_nowait((message, driver))
         else:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import itertools
 import json
-import os
 import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from farcell_runtime import ambient, codec, packages
@@ -21,6 +20,7 @@ from farcell_runtime.bindings import Bindings, import_path
 from farcell_runtime.errors import FarcellError, InternalError, LostError, UsageError
 from farcell_runtime.executor.cell import Cell, Outcome
 from farcell_runtime.executor.comms import Comms
+from farcell_runtime.executor.company import Company
 from farcell_runtime.executor.failure import Failure
 from farcell_runtime.executor.interrupt import Interruptible, Interrupts
 from farcell_runtime.executor.kernel import WorkerKernel
@@ -31,13 +31,15 @@ from farcell_runtime.executor.streams import Router, RunStream, follow_threads
 from farcell_runtime.messages import WorkerSpec
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.runlog import ERR, OUT, RunLog
+from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
-from farcell_runtime.values import Values
+from farcell_runtime.values import Parcel, Values
 from farcell_runtime.worker.drivers import Driver, Drivers
 
 _KEPT_LOGS = 200
 _LISTEN_S = 0.5
+_MOST_FREE_BYTES = 256 << 20  # of shared memory, kept for the next values
 _NOTHING = pb.LogPosition()
 
 
@@ -53,10 +55,12 @@ class Runs:
         self._drivers = drivers
         self._numbers = itertools.count(1)
         self._logs: deque[RunLog] = deque()
-        self._company: object = None  # at the end of the latest run
+        self._company = Company.now()  # at the end of the latest run
+        self._began = False
         self._next_log = self._new_log()
         self._router = Router(self._next_log)
-        self._values = Values(codec.home)
+        self._values = Values(codec.home, self._bind)
+        self._pool = Pool(spec.folder, _MOST_FREE_BYTES)
         self._ambient = Ambient.here()
         self._asking: tuple[str, Driver] | None = None
         self._prompt = Prompt(self._ask, self._listen)
@@ -99,6 +103,7 @@ class Runs:
         asking = self._asking
         if asking is not None and asking[1] is driver:
             self._prompt.lost()
+        self._pool.gone(driver)
 
     async def execute(self, request: pb.Execute, driver: Driver) -> None:
         """Run a cell and tell its driver how it ended."""
@@ -112,24 +117,31 @@ class Runs:
             self._shell, request.header, request.code, request.execution_count, request.filename
         )
         run = Interruptible(request.run, self._run(cell, request, driver))
+        self._began = False
         self._interrupts.current = run
         try:
             outcome = await run
         except Exception as error:  # before the cell's own code began
             outcome = _refusal(error)
         except KeyboardInterrupt as error:  # at the very edge of the cell's own code
-            outcome = Outcome(Failure.of(error, ["KeyboardInterrupt\n"]), refused=True)
+            outcome = Outcome(Failure.of(error, ["KeyboardInterrupt\n"]), refused=not self._began)
         finally:
             self._interrupts.current = None
             for stream in self._streams:
                 stream.flush_all()
             self._asking = None
-        done = self._report(request, log, outcome)
+        try:
+            done = self._report(request, log, outcome)
+        except Exception as error:  # what the user's own objects raise when they are looked at
+            fault = InternalError(f"what the cell has changed can't be told: {error!r}")
+            done = self._report(request, log, replace(_refusal(fault), refused=True))
         # A run that said nothing and left nothing behind that could still say something has no use
         # for its log: the next run takes it. Making another costs as much as the cell.
-        before, self._company = self._company, _company()
-        done.log_unused = done.position == _NOTHING and self._company == before
-        driver.send(pb.FromWorker(done=done))
+        before, self._company = self._company, Company.now()
+        done.log_unused = (
+            done.position == _NOTHING and not log.handed_on and self._company <= before
+        )
+        self._say(driver, pb.FromWorker(done=done))
         if not done.log_unused:
             self._rotate_logs(log)
 
@@ -187,7 +199,7 @@ class Runs:
 
     def fetch(self, request: pb.Fetch, driver: Driver) -> None:
         """Send the values of names."""
-        answer = self._values.fetch(request.names, anew=request.anew)
+        answer, pieces = self._values.fetch(request.names, anew=request.anew)
         fetched = pb.Fetched(
             request=request.request,
             unchanged=answer.unchanged,
@@ -196,22 +208,35 @@ class Runs:
             types=answer.types,
             reprs=answer.reprs,
         )
-        if answer.pickled is not None:
-            payload = pack(
-                answer.pickled.data,
-                answer.pickled.buffers,
-                lambda chunk: driver.send(pb.FromWorker(chunk=chunk)),
-            )
-            fetched.values.CopyFrom(payload)
-        driver.send(pb.FromWorker(fetched=fetched))
+        descriptors: Sequence[int] = ()
+        if answer.parcel is not None:
+            try:
+                packed = pack(answer.parcel, self._pool, [driver])
+            except UsageError as error:
+                fetched.missing.update(dict.fromkeys(answer.going, str(error)))
+            else:
+                fetched.values.CopyFrom(packed.payload)
+                descriptors = packed.descriptors
+                self._values.sent(pieces, answer.going)
+        self._say(driver, pb.FromWorker(fetched=fetched), descriptors)
+
+    def freed(self, freed: pb.Freed, driver: Driver) -> None:
+        """A driver maps segments no more."""
+        self._pool.freed(driver, freed.segments)
+
+    def _say(self, driver: Driver, message: pb.FromWorker, descriptors: Sequence[int] = ()) -> None:
+        if (freed := self._drivers.arrivals(driver).take_freed()) is not None:
+            driver.send(pb.FromWorker(freed=freed))
+        driver.send(message, descriptors)
 
     def forget(self, names: Any) -> None:
         """Delete names that were deleted in the notebook."""
         namespace = codec.home()
-        for name in names:
-            namespace.pop(name, None)
-        self._values.forget(names)
-        self._bindings.record(namespace, names)
+        with self._interrupts.held():
+            for name in names:
+                namespace.pop(name, None)
+            self._values.forget(names)
+            self._bindings.record(namespace, names)
 
     def inspect(self, request: pb.Inspect, driver: Driver) -> None:
         """Answer a question about the namespace."""
@@ -227,7 +252,11 @@ class Runs:
         driver.send(pb.FromWorker(inspected=reply))
 
     async def _run(self, cell: Cell, request: pb.Execute, driver: Driver) -> Outcome:
-        self._check_epoch(request)
+        try:
+            self._check_epoch(request)
+        except LostError:
+            self._drivers.arrivals(driver).drop(request.names)
+            raise
         self.forget(request.forget)
         trouble = ambient.apply(request.ambient)
         if trouble:
@@ -235,16 +264,15 @@ class Runs:
         if request.ambient:
             self._ambient = Ambient.here()
         if request.HasField("names"):
-            data, buffers = self._drivers.unpacker(driver).unpack(request.names)
-            values = _rebuild(data, buffers)
-            self._values.bind(values)
-            self._bindings.record(codec.home(), values)
+            parcel = self._drivers.arrivals(driver).unpack(request.names)
+            values = _rebuilt(self._values, parcel)
             self._shell.take_results(values)
             # The cell must be able to free what has just arrived.
-            del data, buffers, values
+            del parcel, values
         for module in request.modules:
-            with contextlib.suppress(ImportError):
+            with contextlib.suppress(Exception):  # the cell's own use of it tells
                 importlib.import_module(module)
+        self._began = True
         return await cell.run()
 
     def _check_epoch(self, request: pb.Execute) -> None:
@@ -308,6 +336,12 @@ class Runs:
         done.deleted.extend(deleted)
         self._bindings = self._snapshot()
 
+    def _bind(self, values: dict[str, Any]) -> None:
+        """Bind what came from a driver: no change that it has to be told of."""
+        with self._interrupts.held():
+            codec.home().update(values)
+            self._bindings.record(codec.home(), values)
+
     def _snapshot(self) -> Bindings:
         return Bindings(codec.home(), self._shell.user_ns_hidden)
 
@@ -351,30 +385,16 @@ class Runs:
         self._next_log = self._new_log()
 
 
-def _company() -> tuple[int, int, object]:
-    """What may write for a run when its cell is over: threads, tasks, child processes."""
-    children: object = b""
+def _rebuilt(values: Values, parcel: Parcel) -> dict[str, Any]:
     try:
-        # Whether there are any children takes a tenth of the time of reading which.
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-        with open(f"/proc/self/task/{os.getpid()}/children", "rb", buffering=0) as file:
-            children = file.read()
-    except ChildProcessError:
-        pass
-    except OSError:
-        children = object()  # there are some, and nobody knows which
-    return threading.active_count(), len(asyncio.all_tasks()), children
-
-
-def _rebuild(data: bytes | memoryview, buffers: list[memoryview]) -> dict[str, Any]:
-    try:
-        values: dict[str, Any] = codec.load(data, buffers)
+        return values.receive(parcel)
+    except FarcellError:
+        raise
     except Exception as error:
         raise UsageError(
             f"can't be rebuilt on the worker: {type(error).__name__}: {error}",
             hint="a module that it needs may be missing there: %pip install it in a %%remote cell",
         ) from error
-    return values
 
 
 def _refusal(error: Exception) -> Outcome:
