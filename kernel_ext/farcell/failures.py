@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from farcell_runtime.errors import FarcellError, RemoteError
@@ -97,3 +98,12 @@ class TracebackHook:
         lines = getattr(error, _RENDERED)
         if lines:
             self._shell._showtraceback(kind, error, lines)
+
+
+@contextlib.contextmanager
+def errors_shown() -> Iterator[None]:
+    """IPython prints a traceback for whatever its event callbacks raise; ours is one line."""
+    try:
+        yield
+    except FarcellError as error:
+        print(f"farcell: {error}", file=sys.stderr)

@@ -9,32 +9,29 @@ from __future__ import annotations
 
 import builtins
 import importlib
-import re
-import sys
 import threading
-import types
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from farcell.capture import Reads, reads_of
 from farcell.directory import KERNEL, Directory
+from farcell.fetching_builtins import FetchingBuiltins
 from farcell.gang import Gang
 from farcell.parsing import looked_up
 from farcell.ranks import Ranks
 from farcell.remote_value import RemoteValue
+from farcell.shipment import Shipment, submodules
 from farcell_runtime import codec
 from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.segments import Pool
-from farcell_runtime.sharing import sharing
+from farcell_runtime.sharing import is_alone, sharing
 from farcell_runtime.transport import farcell_pb2 as pb
-from farcell_runtime.transport.payload import Packed, pack
-from farcell_runtime.values import Pieces, Values
+from farcell_runtime.transport.payload import pack
+from farcell_runtime.values import Differs, Patch, Pieces, Values
 
-_DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
 _RESULTS = ("_", "__", "___")  # which any cell binds
 _SMALL_BYTES = 64 << 10  # what a string only mentions is sent along up to this size
 
@@ -47,28 +44,6 @@ class Shell(Protocol):
     displayhook: Any
 
     def transform_cell(self, raw_cell: str) -> str: ...
-
-
-@dataclass(slots=True)
-class Shipment:
-    """What goes out with a cell.
-
-    Attributes:
-        packed: the names with their values; none if nothing goes.
-        sizes: each name's share in bytes.
-        why: what reads a name, where that is not the cell itself.
-        unchanged: names that the cell reads and the gang has already.
-        forget: names to delete there.
-        modules: submodules that the cell uses through a module's name: a module travels as its
-            name, and what else of its package is imported would be missing there.
-    """
-
-    packed: Packed | None = None
-    sizes: dict[str, int] = field(default_factory=dict)
-    why: dict[str, str] = field(default_factory=dict)
-    unchanged: list[str] = field(default_factory=list)
-    forget: list[str] = field(default_factory=list)
-    modules: list[str] = field(default_factory=list)
 
 
 class Names:
@@ -85,7 +60,7 @@ class Names:
         self._shadows: dict[str, object] = {}
         self._lock = threading.RLock()
         self._here = self._snapshot()
-        self._builtins = _FetchingBuiltins(self._fetch_missing)
+        self._builtins = FetchingBuiltins(self._fetch_missing)
 
     def install(self) -> None:
         """Have reads of absent names fetch them."""
@@ -122,19 +97,19 @@ class Names:
             UsageError: if there is no room to send it.
         """
         with self._lock:
-            shipment, pieces = self._plan(gang.name, code)
+            shipment, pieces, groups = self._plan(gang.name, code)
             values = self._values_for(gang.name)
             shipment.forget = self.directory.take_forgotten(gang.name)
             values.forget(shipment.forget)
             if not shipment.sizes:
                 return shipment
-            groups = self._groups(shipment.sizes)
             parcel, same = values.join(pieces, shipment.sizes, together=groups)
             self.directory.received(gang.name, same)
             shipment.unchanged += same
             for name in same:
                 del shipment.sizes[name]
             if parcel is not None:
+                shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
                 shipment.packed = pack(parcel, self._pool, gang.ranks)
                 values.sent(pieces, shipment.sizes)
         return shipment
@@ -325,18 +300,20 @@ class Names:
         ]
         self.fetch(wanted)
 
-    def _plan(self, gang: str, code: str) -> tuple[Shipment, Pieces]:
+    def _plan(self, gang: str, code: str) -> tuple[Shipment, Pieces, list[set[str]]]:
+        """What would go, what its values are, and which names go together or not at all."""
         reads = reads_of(code, self._shell.transform_cell)
         certain, perhaps = self._what_is_read(reads)
         self._check_not_lost(code, reads.names)
         if not (certain or perhaps):
-            return Shipment(), Pieces()
+            return Shipment(), Pieces(), []
         self._bring_home(gang, certain, perhaps)
         namespace = self._shell.user_ns
         values = self._values_for(gang)
         wanted = set(self.directory.lacking(gang, certain | perhaps))
         while True:
-            for group in self._groups(certain | wanted):
+            groups = self._groups(certain | wanted)
+            for group in groups:
                 if self.directory.lacking(gang, group):
                     wanted |= group
             pieces = values.pieces(wanted)
@@ -362,29 +339,9 @@ class Names:
                 shipment.why[name] = "" if name in reads.names else "read by a function"
             else:
                 shipment.why[name] = "mentioned in a string"
-        shipment.modules = self._submodules(code, certain)
+        shipment.modules = submodules(code, certain, namespace)
         shipment.unchanged = sorted(name for name in certain - wanted if name in self.directory)
-        return shipment, pieces
-
-    def _submodules(self, code: str, names: Iterable[str]) -> list[str]:
-        namespace = self._shell.user_ns
-        modules = {
-            name: namespace[name].__name__
-            for name in names
-            if isinstance(namespace.get(name), types.ModuleType)
-        }
-        if not modules:
-            return []
-        found: set[str] = set()
-        for chain in _DOTTED.findall(code):
-            first, *rest = chain.split(".")
-            path = modules.get(first, "")
-            for part in rest if path else ():
-                path = f"{path}.{part}"
-                if path not in sys.modules:
-                    break
-                found.add(path)
-        return sorted(found)
+        return shipment, pieces, groups
 
     def _values_for(self, gang: str) -> Values:
         return self._values.setdefault(gang, Values(lambda: self._shell.user_ns))
@@ -396,7 +353,11 @@ class Names:
         """
         namespace = self._shell.user_ns
         waiting = {
-            name for name in names if name in namespace and not is_immutable(namespace[name])
+            name
+            for name in names
+            if name in namespace
+            and not is_immutable(namespace[name])
+            and not is_alone(namespace, name)
         }
         if not waiting:
             return []
@@ -413,17 +374,37 @@ class Names:
         if len(gang.ranks) > 1:
             self._fetch_from_ranks(gang, names)
             return
+        without = {name for name in names if name not in self._shadows}
+        # Names of one object come together, or they would be several afterwards.
+        without |= {other for name in without for other in self.directory.group(name)}
+        others = [name for name in names if name in without]
+        shadowed = [name for name in names if name not in without]
+        if shadowed:
+            self._fetch_changes(gang, shadowed)
+        if others:
+            [fetched] = gang.fetch(others, anew=True)
+            self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
+            self._settle(gang.name, others, fetched)
+
+    def _fetch_changes(self, gang: Gang, names: list[str]) -> None:
+        """Fetch what has changed in values that are still here as they were."""
         [fetched] = gang.fetch(names)
-        lost_shadows = [name for name in fetched.unchanged if name not in self._shadows]
         values = self._values_for(gang.name)
-        if lost_shadows:
-            [again] = gang.fetch(lost_shadows, anew=True)
-            values.receive(gang.ranks[0].arrivals.unpack(again.values))
-        values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
+        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
+        namespace = self._shell.user_ns
+        # Whatever comes between, they are not taken for what is there any more.
+        namespace.update({name: self._shadows.pop(name) for name in names})
+        try:
+            try:
+                values.receive(parcel)
+            except Differs:
+                [fetched] = gang.fetch(names, anew=True)
+                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
+        except BaseException:
+            for name in names:
+                namespace.pop(name, None)
+            raise
         values.confirm(fetched.unchanged)
-        for name in fetched.unchanged:
-            if name in self._shadows:
-                self._shell.user_ns[name] = self._shadows.pop(name)
         self._settle(gang.name, names, fetched)
 
     def _fetch_from_ranks(self, gang: Gang, names: list[str]) -> None:
@@ -445,6 +426,7 @@ class Names:
             self._shadows.pop(name, None)
             if name in fetched.unknown:
                 self.directory.deleted(gang, name)
+                self._shell.user_ns.pop(name, None)
             elif name in fetched.missing:
                 why = fetched.missing[name]
                 self.directory.set_stuck(name, why)
@@ -475,16 +457,3 @@ class Names:
 
     def _snapshot(self) -> Bindings:
         return Bindings(self._shell.user_ns, self._shell.user_ns_hidden)
-
-
-class _FetchingBuiltins(dict[str, Any]):
-    """The builtins of the notebook's namespace: where Python looks for a name it finds nowhere."""
-
-    def __init__(self, fetch: Callable[[str], Any]) -> None:
-        super().__init__(vars(builtins))
-        self._fetch = fetch
-
-    def __missing__(self, name: str) -> Any:
-        if name in vars(builtins):
-            return vars(builtins)[name]
-        return self._fetch(name)

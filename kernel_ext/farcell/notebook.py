@@ -9,13 +9,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from farcell.comms import Comms
-from farcell.failures import TracebackHook
+from farcell.failures import TracebackHook, errors_shown
 from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
@@ -271,6 +270,10 @@ class Notebook:
         self._reports.ended(run.id, error)
         if run.done is not None and run.done.status == "refused":
             self.names.refused(gang.name, shipment)
+            if shipment.patches:
+                # Something there is not what it was taken for: whole, it will be.
+                self.run(shape, code, header=header, timeout_s=timeout_s)
+                return
             if isinstance(error, UsageError):
                 names = ", ".join(f"'{name}'" for name in shipment.sizes)
                 error = UsageError(f"{names} {error.message}", hint=error.hint)
@@ -324,11 +327,11 @@ class Notebook:
         self._take_news()
         self._take_changes()
         if self._to_adopt:
-            with _errors_shown():
+            with errors_shown():
                 self._adopt()
         code = info.raw_cell or ""
         if not runs_remotely(code):
-            with _errors_shown():
+            with errors_shown():
                 self.names.fetch_for(code)
 
     def _after_cell(self, result: Any) -> None:
@@ -473,15 +476,6 @@ class Notebook:
     def _cell_id(self) -> str:
         parent = self.shell.get_parent() if hasattr(self.shell, "get_parent") else {}
         return str(parent.get("metadata", {}).get("cellId", ""))
-
-
-@contextlib.contextmanager
-def _errors_shown() -> Iterator[None]:
-    """IPython prints a traceback for whatever its event callbacks raise; ours is one line."""
-    try:
-        yield
-    except FarcellError as error:
-        print(f"farcell: {error}", file=sys.stderr)
 
 
 def _parent(shell: Any) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from farcell.names import Shipment
+from farcell.shipment import Shipment
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from farcell_runtime.reads import ATOMS
-from farcell_runtime.sharing import can_change, leaders, sharing
+from farcell_runtime.sharing import can_change, is_alone, leaders, sharing
 
 # Python's own names, and IPython's record of what was typed and shown; "_", "__" and "___" are the
 # latest results.
@@ -75,11 +75,16 @@ class Bindings:
         The values of the names in ``reached``, those that the code which ran could reach, count as
         touched; and so does each value that has a mutable part in common with one of them.
         """
+        mentioned = [
+            name
+            for name in reached
+            if name in namespace and not self._is_hidden(name) and not is_immutable(namespace[name])
+        ]
+        touched = {name for name in mentioned if is_alone(namespace, name)}
+        mutable = [name for name in mentioned if name not in touched]
         now = self._visible(namespace)
-        mutable = [name for name in reached if name in now and not is_immutable(now[name])]
-        touched: set[str] = set()
         if mutable:
-            touched = sharing(now, mutable)
+            touched |= sharing(now, mutable)
         found: list[Binding] = []
         kept, weak = self._kept, self._weak
         for name, value in now.items():
@@ -106,6 +111,9 @@ class Bindings:
         visible = self._visible(namespace)
         first = leaders(visible, self._changed)
         return {id(visible[name]): leader for name, leader in first.items()}
+
+    def _is_hidden(self, name: str) -> bool:
+        return name in self._hidden or _is_internal(name)
 
     def _visible(self, namespace: Mapping[str, Any]) -> dict[str, Any]:
         hidden = self._hidden

@@ -25,7 +25,7 @@ from cloudpickle import cloudpickle as internals
 from farcell_runtime import reducers
 from farcell_runtime.errors import FarcellError
 from farcell_runtime.parts import parts_of
-from farcell_runtime.reads import ATOMS, cell_parts, code_names, value_reads
+from farcell_runtime.reads import ATOMS, cell_parts, code_names, in_order, value_reads
 from farcell_runtime.views import Roots
 
 
@@ -268,20 +268,11 @@ def to_bind(values: Mapping[str, Any]) -> dict[str, Any]:
 
     What a value reads comes before it, as far as they don't read each other.
     """
-    ordered: dict[str, Any] = {}
-    seen: set[str] = set()
-
-    def visit(name: str) -> None:
-        if name in seen:
-            return
-        seen.add(name)
-        for other in sorted(value_reads(values[name], home()) & values.keys()):
-            visit(other)
-        ordered[name] = _Bound(name, values[name])
-
-    for name in sorted(values):
-        visit(name)
-    return ordered
+    needs = {
+        name: sorted(value_reads(value, home()) & values.keys()) for name, value in values.items()
+    }
+    ordered = in_order(sorted(values), needs.__getitem__)
+    return {name: _Bound(name, values[name]) for name in ordered}
 
 
 # Classes that a pickle has made in this process and not yet given their attributes.

@@ -163,3 +163,27 @@ def closure(
         found.add(name)
         waiting.extend(reads_of(name))
     return found
+
+
+def in_order(names: Iterable[str], needs: Callable[[str], Iterable[str]]) -> list[str]:
+    """``names``, each behind those that it ``needs``, as far as they don't need each other.
+
+    ``needs`` tells names among ``names`` only.
+    """
+    # With a stack of its own: a function that calls itself would, as a closure, keep alive all it
+    # refers to until the garbage collector comes by.
+    ordered: list[str] = []
+    seen: set[str] = set()
+    for name in names:
+        waiting = [] if name in seen else [(name, iter(needs(name)))]
+        seen.add(name)
+        while waiting:
+            current, others = waiting[-1]
+            other = next((each for each in others if each not in seen), None)
+            if other is None:
+                ordered.append(current)
+                waiting.pop()
+            else:
+                seen.add(other)
+                waiting.append((other, iter(needs(other))))
+    return ordered

@@ -38,6 +38,27 @@ _THROUGH = (
 )  # fmt: skip
 
 
+_PROBE = {"": object()}
+_LONE_REFERENCES = sys.getrefcount(_PROBE[""])
+
+
+def is_alone(namespace: Mapping[str, Any], name: str) -> bool:
+    """Whether nothing but ``namespace`` refers to the array that it has under ``name``.
+
+    Then no other value has a part in common with it, without looking through them all. Of what is
+    no array, or a view of one, this is not known, and so false.
+    """
+    if sys.getrefcount(namespace[name]) != _LONE_REFERENCES:
+        return False
+    kind = type(namespace[name])
+    return (
+        kind.__name__ == "ndarray"
+        and kind.__module__ == "numpy"
+        and not namespace[name].dtype.hasobject
+        and type(namespace[name].base) in (type(None), memoryview)
+    )
+
+
 def sharing(values: Mapping[str, object], names: Iterable[str]) -> set[str]:
     """The names in ``values`` whose value has a mutable part in common with those of ``names``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -13,13 +14,20 @@ from farcell_runtime.bindings import type_name
 from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import InternalError
 from farcell_runtime.fingerprints import CHUNK_BYTES, Digest, Fingerprints, chunks
-from farcell_runtime.reads import ATOMS
+from farcell_runtime.reads import ATOMS, in_order
 from farcell_runtime.sharing import leaders
 
 _REPR_CHARACTERS = 500
+# Notebooks have thousands of these, and to look for code in them takes ten times as long.
+_SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 # A larger pickle, buffers not counted, is not made again to know what this side would make of it.
 _LARGE_PICKLE_BYTES = 1 << 20
+_GLANCE_BYTES = 16 << 20  # of larger buffers a few chunks are looked at first
 _MOST_PATCHED = 0.5  # of a value's chunks: if more have changed, it is sent as a whole
+
+
+class Differs(InternalError):
+    """What is here is not what the other side takes it for, and so can't be patched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,26 @@ class Pieces:
         """The names of the notebook that functions in the values read."""
         return {name for pickled in self.pickles.values() for name in pickled.reads}
 
+    def is_rewritten(self, name: str, before: Digest) -> bool:
+        """Whether it is clear at a glance that most of a large value is not what it was."""
+        if name in self._digests:
+            return False  # it is known exactly
+        for number, raw in enumerate(self.pickles[name].buffers):
+            buffer = memoryview(raw)
+            if buffer.nbytes < _GLANCE_BYTES:
+                continue
+            if number >= len(before.sizes) or before.sizes[number] != buffer.nbytes:
+                return True
+            parts = buffer.cast("B")
+            last = (buffer.nbytes - 1) // CHUNK_BYTES
+            looks = (0, last // 3, last * 2 // 3, last)
+            return not any(
+                xxhash.xxh3_64_digest(parts[look * CHUNK_BYTES : (look + 1) * CHUNK_BYTES])
+                == before.chunk(number, look)
+                for look in looks
+            )
+        return False
+
     def digest(self, name: str) -> Digest:
         """The digest of the value of ``name``: computed when it is asked for."""
         if name not in self._digests:
@@ -165,6 +193,9 @@ class Values:
             if name not in namespace:
                 continue
             value = namespace[name]
+            if type(value) in _SIMPLE:
+                found.pickles[name] = _simple(name, value)
+                continue
             try:
                 found.pickles[name] = codec.dump({name: value}, explicit=(value,))
             except codec.CannotPickle as refused:
@@ -234,7 +265,9 @@ class Values:
 
     def _differs(self, pieces: Pieces, name: str) -> bool:
         synced = self._synced.get(name)
-        return synced is None or synced != pieces.digest(name)
+        if synced is None or pieces.is_rewritten(name, synced):
+            return True
+        return synced != pieces.digest(name)
 
     def _in_order(self, pieces: Pieces, names: set[str]) -> list[list[str]]:
         """``names``, those together whose values share an object; what one reads comes first."""
@@ -249,26 +282,22 @@ class Values:
         groups: dict[str, list[str]] = {}
         for name in values:
             groups.setdefault(leader.get(name, name), []).append(name)
-        ordered: list[list[str]] = []
-        seen: set[str] = set()
-
-        def visit(first: str) -> None:
-            if first in seen:
-                return
-            seen.add(first)
-            for name in groups[first]:
-                for other in sorted(pieces.pickles[name].reads & names):
-                    visit(leader.get(other, other))
-            ordered.append(groups[first])
-
-        for first in groups:
-            visit(first)
-        return ordered
+        needs = {
+            first: sorted(
+                leader.get(other, other)
+                for name in group
+                for other in pieces.pickles[name].reads & names
+            )
+            for first, group in groups.items()
+        }
+        return [groups[first] for first in in_order(groups, needs.__getitem__)]
 
     def _patch_of(self, pieces: Pieces, name: str) -> Patch | None:
         """What has changed in the value of ``name`` since it was last sent, if that is little."""
         synced = self._synced.get(name)
         if synced is None or not any(size > CHUNK_BYTES for size in synced.sizes):
+            return None
+        if pieces.is_rewritten(name, synced):
             return None
         if len(synced.sizes) > 1 and not _is_ordered(self._namespace()[name]):
             return None
@@ -289,6 +318,8 @@ class Values:
 
     def _patch(self, patch: Patch) -> None:
         """Write what has changed into the value that is here."""
+        if patch.name not in self._namespace():
+            raise Differs(f"'{patch.name}' is not here any more")
         value = self._namespace()[patch.name]
         pickled = codec.dump({patch.name: value}, explicit=(value,))
         buffers = [memoryview(buffer).cast("B") for buffer in pickled.buffers]
@@ -304,10 +335,7 @@ class Values:
             for part, new in zip(parts, patch.chunks, strict=True):
                 part[:] = new
         except (IndexError, TypeError, ValueError) as error:
-            raise InternalError(
-                f"'{patch.name}' is not what was sent before: {error}",
-                hint="run the cell again: it is sent whole then",
-            ) from error
+            raise Differs(f"'{patch.name}' is not what was sent before: {error}") from error
         if known is not None and known.sizes == tuple(buffer.nbytes for buffer in buffers):
             self._synced[patch.name] = known.patched(
                 patch.places, map(xxhash.xxh3_64_digest, patch.chunks)
@@ -319,7 +347,9 @@ class Values:
         """``value``, which came in ``item``, is what the other side has under ``name``."""
         self._doubted.pop(name, None)
         pickled = item
-        if not alone or len(item.data) <= _LARGE_PICKLE_BYTES:
+        if type(value) in _SIMPLE:
+            pickled = _simple(name, value)
+        elif not alone or len(item.data) <= _LARGE_PICKLE_BYTES:
             # Its pickle here need not be that of the other side, which is what later ones of here
             # are compared with.
             try:
@@ -328,6 +358,10 @@ class Values:
                 self._synced.pop(name, None)
                 return
         self._synced[name] = known.digest(pickled)
+
+
+def _simple(name: str, value: object) -> Pickled:
+    return Pickled(pickle.dumps({name: value}, protocol=5), (), frozenset())
 
 
 def _is_ordered(value: object) -> bool:

@@ -142,6 +142,43 @@ def measure_flood(kernel: NotebookKernel, lines: int) -> None:
         emit("flood.text", who, [end.characters / 1e6])
 
 
+VALUES = """
+import numpy as _numpy
+array = _numpy.arange(12_500_000, dtype="f8")
+names = "\\n".join(f"n{i} = _time.perf_counter_ns() + {i}" for i in range(1000))
+many = {i: _numpy.full(100, float(i)) for i in range(10_000)}
+"""
+NAMES = "%%remote\\nlast = [" + ", ".join(f"n{i}" for i in range(1000)) + "][-1]"
+
+
+def measure_values(kernel: NotebookKernel, repeats: int) -> None:
+    """Values that a cell reads: from the cell's start to its end, what it computes is nothing."""
+    kernel.run(VALUES)
+    one, both = remote("", "first = array[0]"), remote("--ranks 2", "first = array[0]")
+
+    def each(figure: str, before: str, cell: str, warm: int) -> None:
+        call = f"_each_ms({before!r}, '{cell}', {repeats}, {warm})"
+        emit(figure, WHO, kernel.ask(call))
+
+    emit("values.cold", WHO, kernel.ask(f"_each_ms('array += 1', '{one}', 1, 0)"))
+    each("values.one", "array += 1", one, 5)
+    each("values.same", "array[0]", one, 1)
+    each("values.element", "array[7] += 1", one, 1)
+    each("values.all", "array += 1", both, 5)
+    kernel.run("%%remote\narray *= 1.0")
+    each("values.back", "%%remote\narray += 1", "array[0]", 5)
+    kernel.run("del array")
+    each("values.names", "exec(names)", NAMES, 1)
+    each("values.dict", "many[5] = many[5] + 1", remote("", "size = len(many)"), 1)
+    if importlib.util.find_spec("pandas"):
+        kernel.run(
+            "import pandas\nframe = pandas.DataFrame({'n': range(1_000_000)})\n"
+            "frame['text'] = frame['n'].astype(str)"
+        )
+        before = "frame.loc[0, 'n'] += 1"
+        each("values.frame", before, remote("", "size = len(frame)"), 1)
+
+
 def measure_session(kernel: NotebookKernel, plan: Plan) -> None:
     """All that needs a session which is up."""
     kernel.run(f"{LOAD}\n_seconds('{TRIVIAL}')")
@@ -160,6 +197,9 @@ def measure_session(kernel: NotebookKernel, plan: Plan) -> None:
     if plan.wants("restart"):
         with reported("restart.ready", WHO):
             measure_restarts(kernel, plan.restarts)
+    if plan.wants("values"):
+        with reported("values.all", WHO):
+            measure_values(kernel, 5)
     if plan.wants("flood"):
         with reported("flood.ratio", WHO):
             measure_flood(kernel, plan.lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import queue
 import socket
@@ -142,6 +143,17 @@ def measure_memcpy() -> None:
     emit("floor.memcpy", WHO, times_ms(lambda: numpy.copyto(target, source), 10, warm=2))
 
 
+def measure_touch() -> None:
+    """100 MB of small pages touched for the first time."""
+
+    def touch() -> None:
+        memory = mmap.mmap(-1, 100_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+        numpy.frombuffer(memory, dtype=numpy.uint8)[:: mmap.PAGESIZE] = 1
+
+    emit("floor.touch", WHO, times_ms(touch, 5, warm=1))
+
+
 def main() -> None:
     plan = Plan.from_arguments()
     for ranks in (1, 2, *plan.ranks):
@@ -155,6 +167,8 @@ def main() -> None:
             measure_grpc(plan)
         with reported("floor.memcpy", WHO):
             measure_memcpy()
+        with reported("floor.touch", WHO):
+            measure_touch()
 
 
 if __name__ == "__main__":

@@ -32,6 +32,18 @@ def _times_ms(cell, repeats, warm=20, history=False):
         result.raise_error()
     return taken
 
+def _each_ms(before, cell, repeats, warm):
+    """Run ``before`` and then ``cell`` through the shell, several times; time ``cell``."""
+    shell = get_ipython()
+    taken = []
+    for number in range(warm + repeats):
+        shell.run_cell(before).raise_error()
+        start = _time.perf_counter()
+        shell.run_cell(cell).raise_error()
+        if number >= warm:
+            taken.append((_time.perf_counter() - start) * 1e3)
+    return taken
+
 def _seconds(*cells):
     """Run ``cells`` through the shell and say how many seconds they took together."""
     shell = get_ipython()

@@ -15,6 +15,7 @@ SUBJECTS = {
     "start": "from nothing to the first result",
     "restart": "a worker replaced by a fresh one",
     "stop": "from the stop button to the end of the cell",
+    "values": "values on their way",
     "flood": "200,000 printed lines",
     "memory": "what an idle worker adds",
 }

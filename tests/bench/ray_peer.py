@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.util
 import os
 import tempfile
 import time
@@ -14,6 +15,7 @@ from .plan import Plan
 from .process_memory import unshared_mb
 from .samples import Versions, emit, reported, times_ms
 
+numpy: Any = importlib.import_module("numpy")
 ray: Any = importlib.import_module("ray")
 WHO = "Ray"
 SLEEP_S = 3.0
@@ -27,6 +29,12 @@ class Echo:
 
     def pid(self) -> int:
         return os.getpid()
+
+    def take(self, value: Any) -> int:
+        return len(value)
+
+    def make(self) -> Any:
+        return numpy.ones(12_500_000)
 
 
 def sleep(mark: str, seconds: float) -> None:
@@ -92,6 +100,28 @@ def measure_ranks(ranks: int, trips: int) -> list[Any]:
     return actors
 
 
+def measure_values(actors: list[Any]) -> None:
+    """A value put into the object store and read by actors, and one that comes back."""
+    array = numpy.arange(12_500_000, dtype="f8")
+
+    def to(some: list[Any]) -> None:
+        ref = ray.put(array)
+        ray.get([actor.take.remote(ref) for actor in some])
+
+    emit("values.one", WHO, times_ms(lambda: to(actors[:1]), 5, warm=3))
+    emit("values.all", WHO, times_ms(lambda: to(actors), 5, warm=3))
+    emit("values.back", WHO, times_ms(lambda: ray.get(actors[0].make.remote()), 5, warm=3))
+    many = {i: numpy.full(100, float(i)) for i in range(10_000)}
+    emit("values.dict", WHO, times_ms(lambda: ray.get(actors[0].take.remote(many)), 5, warm=1))
+    if importlib.util.find_spec("pandas"):
+        pandas: Any = importlib.import_module("pandas")
+        frame = pandas.DataFrame({"n": range(1_000_000)})
+        frame["text"] = frame["n"].astype(str)
+        emit(
+            "values.frame", WHO, times_ms(lambda: ray.get(actors[0].take.remote(frame)), 5, warm=1)
+        )
+
+
 def main() -> None:
     plan = Plan.from_arguments()
     print(Versions({"ray": ray.__version__}).line(), flush=True)
@@ -104,6 +134,9 @@ def main() -> None:
         with reported("trip.1", WHO):
             emit("trip.1", WHO, times_ms(lambda: call_all(actors[:1]), plan.trips))
             emit("trip.2", WHO, times_ms(lambda: call_all(actors), plan.trips))
+    if plan.wants("values"):
+        with reported("values.all", WHO):
+            measure_values(actors)
     if plan.wants("memory"):
         with reported("memory.worker", WHO):
             pids = ray.get([actor.pid.remote() for actor in actors])

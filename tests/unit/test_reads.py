@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from farcell_runtime.reads import closure, code_names, mentioned, value_reads
+from farcell_runtime.reads import closure, code_names, in_order, mentioned, value_reads
 
 
 def home(source: str) -> dict[str, Any]:
@@ -167,3 +167,23 @@ def test_the_closure_follows_what_is_known() -> None:
     graph = {"a": ["b", "unknown"], "b": ["c", "a"], "c": [], "d": ["a"]}
     assert closure(["a"], graph.__getitem__, graph.__contains__) == {"a", "b", "c"}
     assert closure([], graph.__getitem__, graph.__contains__) == set()
+
+
+@pytest.mark.parametrize(
+    ("needs", "expected"),
+    [
+        ({}, []),
+        ({"a": [], "b": []}, ["a", "b"]),
+        ({"a": ["b"], "b": ["c"], "c": []}, ["c", "b", "a"]),
+        ({"a": ["b"], "b": ["a"]}, ["b", "a"]),
+        ({"a": ["a"]}, ["a"]),
+        ({"a": ["c", "b"], "b": ["c"], "c": []}, ["c", "b", "a"]),
+    ],
+)
+def test_in_order(needs: dict[str, list[str]], expected: list[str]) -> None:
+    assert in_order(needs, needs.__getitem__) == expected
+
+
+def test_in_order_however_deep() -> None:
+    needs = {str(n): [str(n + 1)] for n in range(5000)} | {"5000": []}
+    assert in_order(needs, needs.__getitem__)[0] == "5000"
