@@ -8,11 +8,11 @@ from pathlib import Path
 
 from farcell.notebook import Notebook
 from farcell.options import count, nearest
-from farcell.receipt import size_text
 from farcell_runtime.config import Config
 from farcell_runtime.engines import ENGINES
 from farcell_runtime.errors import UsageError
 from farcell_runtime.runlog import LogReader
+from farcell_runtime.sizes import size_text
 from farcell_runtime.transport import farcell_pb2 as pb
 
 
@@ -102,6 +102,28 @@ def interrupt(notebook: Notebook, on: str | None = None) -> str:
     if not notebook.running:
         return "no cluster"
     return "interrupted: " + (", ".join(notebook.interrupt([on] if on else None)) or "nothing ran")
+
+
+def names(notebook: Notebook, on: str | None = None) -> str:
+    """The names that the notebook and its gangs share: what they are and who has them."""
+    directory = notebook.names.directory
+    rows = [("name", "type", "size", "newest on", "also on")]
+    for name in sorted(directory):
+        holders = directory.holders(name)
+        if name.startswith("_") or (on is not None and on not in holders):
+            continue
+        entry = directory.entry(name)
+        size = size_text(entry.size_bytes) if entry.size_bytes else "–"
+        older = sorted(place for place in entry.held if place not in holders)
+        rest = ", ".join(f"{place} (older)" for place in older)
+        rows.append((name, entry.type_name or "–", size, ", ".join(holders), rest))
+    if len(rows) == 1:
+        return "no names" if on is None else f"gang {on} has the newest of no name"
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
 
 
 def logs(notebook: Notebook, on: str | None = None, lines: int = 40, head: bool = False) -> str:

@@ -6,7 +6,7 @@ kernel or a gang. Whoever changes a name holds its newest version alone, until o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 KERNEL = "kernel"
@@ -22,12 +22,14 @@ class Entry:
         reads: the names that its code reads in turn, as its last holder said.
         module: where it can be imported from, if it can (see ``import_path``).
         group: names with the same number were bound to one object where they were last changed.
+        size_bytes: how large its value was when it last moved; 0 if it never has.
         stuck: why it can't leave the gang that holds it; empty if it can, or nobody tried.
     """
 
     version: int = 0
     held: dict[str, int] = field(default_factory=dict)
     type_name: str = ""
+    size_bytes: int = 0
     reads: frozenset[str] = frozenset()
     module: str = ""
     stuck: str = ""
@@ -119,6 +121,12 @@ class Directory:
     def take_forgotten(self, place: str) -> list[str]:
         """The names that ``place`` is still to delete; told once."""
         return sorted(self._to_forget.pop(place, ()))
+
+    def moved(self, sizes: Mapping[str, int]) -> None:
+        """Values of these sizes, in bytes, have been seen."""
+        for name, size in sizes.items():
+            if (entry := self._entries.get(name)) is not None:
+                entry.size_bytes = size
 
     def set_stuck(self, name: str, why: str) -> None:
         """``name`` can't leave the gang that holds it."""

@@ -7,9 +7,12 @@ import itertools
 import json
 import platform
 import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
+from typing import Any
 
 from farcell.mailbox import Lost, Mailbox
 from farcell_runtime import __version__, packages
@@ -20,6 +23,7 @@ from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Arrivals
 from farcell_runtime.transport.worker_client import WorkerClient
 
+_TELL_AFTER_S = 0.5
 _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 
 
@@ -207,22 +211,36 @@ class Gang:
             raise
 
     def fetch(
-        self, names: Iterable[str], *, anew: bool = False, wait: Callable[[], None] | None = None
+        self,
+        names: Iterable[str],
+        *,
+        anew: bool = False,
+        most_bytes: int = 0,
     ) -> list[pb.Fetched]:
         """What each rank holds under ``names``.
 
         Args:
             anew: also send what has not changed since it was last sent or received.
-            wait: called about every 50 ms while waiting.
+            most_bytes: a larger value is told of and not sent; 0: none is too large.
 
         Raises:
             WorkerLost: if a worker dies meanwhile.
         """
         number = next(self._numbers)
-        request = pb.ToWorker(fetch=pb.Fetch(request=number, names=names, anew=anew))
+        request = pb.ToWorker(
+            fetch=pb.Fetch(request=number, names=names, anew=anew, most_bytes=most_bytes)
+        )
+        told = f"farcell: fetching {', '.join(request.fetch.names)} from gang {self.name} …"
+        tell_at_s = time.monotonic() + _TELL_AFTER_S
         answers = [rank.ask(number, request) for rank in self.ranks]
         try:
-            return [_await(answer, wait) for answer in answers]  # type: ignore[misc]
+            found: list[pb.Fetched] = []
+            for answer in answers:
+                if told and not _is_there(answer, tell_at_s):
+                    print(told, file=sys.stderr)
+                    told = ""
+                found.append(_got(answer.get()))  # type: ignore[arg-type]
+            return found
         finally:
             for rank in self.ranks:
                 rank.give_up(number)
@@ -259,10 +277,9 @@ class Gang:
             found = answer.get(timeout=timeout_s)
         except Empty:
             raise TimeoutError(f"rank {rank.rank} of gang {self.name} is busy") from None
-        if isinstance(found, Lost):
-            raise found.error
-        assert isinstance(found, pb.Inspected)
-        return found.json
+        reply = _got(found)
+        assert isinstance(reply, pb.Inspected)
+        return reply.json
 
     def lose(self, exit_: pb.WorkerExit) -> None:
         """A worker of this gang has ended, as the head says."""
@@ -318,19 +335,19 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def _await(
-    answer: SimpleQueue[pb.Fetched | pb.Inspected | Lost], wait: Callable[[], None] | None
-) -> pb.Fetched | pb.Inspected:
-    while True:
-        try:
-            found = answer.get(timeout=0.05 if wait else None)
-        except Empty:
-            if wait is not None:
-                wait()
-            continue
-        if isinstance(found, Lost):
-            raise found.error
-        return found
+def _is_there(answer: SimpleQueue[Any], until_s: float) -> bool:
+    """Wait ``until_s`` for something to be there to be got."""
+    try:
+        answer.put(answer.get(timeout=max(until_s - time.monotonic(), 0)))
+    except Empty:
+        return False
+    return True
+
+
+def _got(found: pb.Fetched | pb.Inspected | Lost) -> pb.Fetched | pb.Inspected:
+    if isinstance(found, Lost):
+        raise found.error
+    return found
 
 
 def _check_versions(hello: pb.Hello) -> None:

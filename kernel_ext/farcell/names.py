@@ -49,8 +49,16 @@ class Shell(Protocol):
 class Names:
     """The notebook's side of the one namespace."""
 
-    def __init__(self, shell: Shell, gang_named: Callable[[str], Gang], pool: Pool) -> None:
+    def __init__(
+        self,
+        shell: Shell,
+        gang_named: Callable[[str], Gang],
+        pool: Pool,
+        fetch_limit_bytes: int,
+    ) -> None:
         """``gang_named`` gives the gang that the directory knows by this name."""
+        self.stopped = False  # whether the cell that runs was stopped while it fetched
+        self._fetch_limit_bytes = fetch_limit_bytes
         self._pool = pool
         self.directory = Directory()
         self._shell = shell
@@ -112,6 +120,7 @@ class Names:
                 shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
                 shipment.packed = pack(parcel, self._pool, gang.ranks)
                 values.sent(pieces, shipment.sizes)
+                self.directory.moved(shipment.sizes)
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
@@ -209,8 +218,13 @@ class Names:
             wanted = certain | (perhaps if reads.dynamic or reads.everything else set())
             self.fetch(wanted)
 
-    def fetch(self, names: Iterable[str]) -> None:
-        """Bring the newest values of ``names`` into the notebook."""
+    def fetch(self, names: Iterable[str], *, most_bytes: int | None = None) -> None:
+        """Bring the newest values of ``names`` into the notebook.
+
+        Of one that is larger than ``most_bytes`` (by default, as configured; 0: none is) comes what
+        stands for it.
+        """
+        most_bytes = self._fetch_limit_bytes if most_bytes is None else most_bytes
         with self._lock:
             by_gang: dict[str, list[str]] = {}
             asked = [name for name in names if name in self.directory]
@@ -219,7 +233,7 @@ class Names:
                 holder = self.directory.holders(name)[0]
                 by_gang.setdefault(holder, []).append(name)
             for gang, wanted in by_gang.items():
-                self._fetch_from(self._gang_named(gang), wanted)
+                self._fetch_from(self._gang_named(gang), wanted, most_bytes)
 
     def absent(self) -> list[str]:
         """The names that are newest elsewhere, and so not here until somebody reads them."""
@@ -298,7 +312,7 @@ class Names:
             for name in self.directory.lacking(gang, certain | perhaps)
             if not self.directory.is_newest(KERNEL, name)
         ]
-        self.fetch(wanted)
+        self.fetch(wanted, most_bytes=0)
 
     def _plan(self, gang: str, code: str) -> tuple[Shipment, Pieces, list[set[str]]]:
         """What would go, what its values are, and which names go together or not at all."""
@@ -327,16 +341,20 @@ class Names:
                 break
             certain |= more
             wanted |= more
-            self.fetch(more)
+            self.fetch(more, most_bytes=0)
+        # With a name go those that share a part of its value, whatever their size.
+        needed = certain.union(*(group for group in groups if group & certain))
         sizes = {
             name: size
             for name, size in pieces.sizes.items()
-            if name in wanted and (name in certain or reads.dynamic or size <= _SMALL_BYTES)
+            if name in wanted and (name in needed or reads.dynamic or size <= _SMALL_BYTES)
         }
         shipment = Shipment(sizes=sizes)
         for name in sizes:
             if name in certain:
                 shipment.why[name] = "" if name in reads.names else "read by a function"
+            elif name in needed:
+                shipment.why[name] = "shares data with what is read"
             else:
                 shipment.why[name] = "mentioned in a string"
         shipment.modules = submodules(code, certain, namespace)
@@ -370,9 +388,9 @@ class Names:
                 groups.append(group)
         return groups
 
-    def _fetch_from(self, gang: Gang, names: list[str]) -> None:
+    def _fetch_from(self, gang: Gang, names: list[str], most_bytes: int) -> None:
         if len(gang.ranks) > 1:
-            self._fetch_from_ranks(gang, names)
+            self._fetch_from_ranks(gang, names, most_bytes)
             return
         without = {name for name in names if name not in self._shadows}
         # Names of one object come together, or they would be several afterwards.
@@ -380,15 +398,15 @@ class Names:
         others = [name for name in names if name in without]
         shadowed = [name for name in names if name not in without]
         if shadowed:
-            self._fetch_changes(gang, shadowed)
+            self._fetch_changes(gang, shadowed, most_bytes)
         if others:
-            [fetched] = gang.fetch(others, anew=True)
+            [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
             self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
             self._settle(gang.name, others, fetched)
 
-    def _fetch_changes(self, gang: Gang, names: list[str]) -> None:
+    def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
         """Fetch what has changed in values that are still here as they were."""
-        [fetched] = gang.fetch(names)
+        [fetched] = gang.fetch(names, most_bytes=most_bytes)
         values = self._values_for(gang.name)
         parcel = gang.ranks[0].arrivals.unpack(fetched.values)
         namespace = self._shell.user_ns
@@ -398,7 +416,7 @@ class Names:
             try:
                 values.receive(parcel)
             except Differs:
-                [fetched] = gang.fetch(names, anew=True)
+                [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
                 values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
         except BaseException:
             for name in names:
@@ -407,9 +425,9 @@ class Names:
         values.confirm(fetched.unchanged)
         self._settle(gang.name, names, fetched)
 
-    def _fetch_from_ranks(self, gang: Gang, names: list[str]) -> None:
+    def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:
         for name in names:
-            answers = gang.fetch([name], anew=True)
+            answers = gang.fetch([name], anew=True, most_bytes=most_bytes)
             loaded = [
                 rank.arrivals.unpack(answer.values).load()
                 for rank, answer in zip(gang.ranks, answers, strict=True)
@@ -431,7 +449,12 @@ class Names:
                 why = fetched.missing[name]
                 self.directory.set_stuck(name, why)
                 self._shell.user_ns[name] = RemoteValue(
-                    name, gang, fetched.types[name], fetched.reprs[name], why
+                    name,
+                    gang,
+                    fetched.types[name],
+                    fetched.reprs[name],
+                    why,
+                    fetch=self._fetch_whole if name in fetched.too_large else None,
                 )
             else:
                 self.directory.received(KERNEL, [name])
@@ -440,10 +463,20 @@ class Names:
                     value = self._shell.user_ns[name]
                     setattr(self._shell.displayhook, name, value)
                     self._shell.user_ns_hidden[name] = value
+        self.directory.moved(fetched.sizes)
         self._here.record(self._shell.user_ns, names)
+
+    def _fetch_whole(self, name: str) -> Any:
+        """The value of a name, whatever its size."""
+        with self._lock:
+            if name in self.directory and not self.directory.is_newest(KERNEL, name):
+                self.fetch([name], most_bytes=0)
+            return self._shell.user_ns[name]
 
     def _fetch_missing(self, name: str) -> Any:
         """The value of a name that was looked up and is not here."""
+        if self.stopped:
+            raise KeyboardInterrupt
         with self._lock:
             if name in self.directory and not self.directory.is_newest(KERNEL, name):
                 self.fetch([name])

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import sys
 import tempfile
 import threading
 import time
 from concurrent.futures import Future
-from pathlib import Path
 from typing import Any
 
+from farcell import front_end
 from farcell.comms import Comms
 from farcell.failures import TracebackHook, errors_shown
 from farcell.gang import Gang
@@ -22,7 +21,7 @@ from farcell.options import runs_remotely
 from farcell.receipt import dry_run
 from farcell.reports import RunReports
 from farcell.run import Run
-from farcell_runtime import ambient, codec
+from farcell_runtime import ambient, codec, settings
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionLost, UsageError
@@ -33,7 +32,6 @@ from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _TELL_AFTER_S = 1.0
-_ENCODER = json.JSONEncoder(default=str)
 _COMPLETE_S = 0.5
 _MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
 
@@ -49,14 +47,16 @@ class Notebook:
         self.shell = shell
         self.key = key
         self._pool = Pool(tempfile.gettempdir(), _MOST_FREE_BYTES)
-        self.names = Names(shell, self._gang_named, self._pool)
+        self._config = Config.from_environment()
+        limit_bytes = self._config.fetch_limit_bytes
+        self.names = Names(shell, self._gang_named, self._pool, limit_bytes)
         self.last_gang = ""  # of the last run that failed, for %debug
         self._launch = launch
-        self._config = Config.from_environment()
         self._session: Future[Session] | None = None
         self._gangs: dict[str, Gang] = {}
         self._shapes: dict[str, Shape] = {}
         self._ambient: dict[str, Ambient] = {}
+        self._last_ambient: Ambient | None = None  # none once local code has run
         self._news: list[pb.WorkerExit | pb.Gang | SessionLost] = []
         self._running: dict[str, Run] = {}
         self._lock = threading.RLock()
@@ -222,7 +222,7 @@ class Notebook:
         self.names.observe("")
         gang = self.gang(shape)
         shipment = self.names.capture(gang, code)
-        here = Ambient.here()
+        here = self._ambient_here(gang)
         number = self.shell.displayhook.prompt_count
         execute = pb.Execute(
             epoch=gang.epoch,
@@ -233,7 +233,7 @@ class Notebook:
             filename=self.shell.compile.get_code_name(code, code, number),
             ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
             forget=shipment.forget,
-            parent=_parent(self.shell),
+            parent=front_end.parent_json(self.shell),
             modules=shipment.modules,
         )
         run = Run(
@@ -253,7 +253,7 @@ class Notebook:
 
         def meanwhile() -> None:
             self.names.arrived(gang.name, shipment)
-            self._reports.started(run.id, gang.name, code, self._cell_id())
+            self._reports.started(run.id, gang.name, code, front_end.cell_id(self.shell))
 
         try:
             run.carry_out(meanwhile)
@@ -281,7 +281,8 @@ class Notebook:
             self.names.gang_changed(gang.name, run.done, code)
             trouble = ambient.apply(run.done.ambient)
             if run.done.ambient:
-                self._ambient[gang.name] = Ambient.here()
+                self._last_ambient = None
+                self._ambient[gang.name] = self._ambient_here(gang)
             if trouble:
                 print(trouble, file=sys.stderr)
             if run.done.lost_bytes:
@@ -332,13 +333,19 @@ class Notebook:
         code = info.raw_cell or ""
         if not runs_remotely(code):
             with errors_shown():
-                self.names.fetch_for(code)
+                try:
+                    self.names.fetch_for(code)
+                except KeyboardInterrupt:
+                    self.names.stopped = True  # IPython runs the cell nonetheless
+            settings.write_waiting(code)
 
     def _after_cell(self, result: Any) -> None:
         self._comms.take_control()
+        self.names.stopped = False
         code = (result.info.raw_cell or "") if result.info is not None else ""
         if not runs_remotely(code):  # else the next cell is soon enough
             self.names.observe(code)
+            self._last_ambient = None
 
     # ---- what happens elsewhere -------------------------------------------------------------
 
@@ -360,7 +367,7 @@ class Notebook:
                 session = Session.attach(file, watcher=self.key)
                 self._to_adopt = list(session.snapshot().gangs)
                 return session
-            launch = Launch.begin(self.key, self._config, _notebook_path())
+            launch = Launch.begin(self.key, self._config, front_end.notebook_path())
         return Session.join(launch)
 
     def _heard(self, news: pb.WorkerExit | pb.Gang | SessionLost) -> None:
@@ -439,6 +446,14 @@ class Notebook:
                 names = ", ".join(gang.names[:8]) + (" …" if len(gang.names) > 8 else "")
                 print(f"farcell: attached to gang {gang.name}, which holds {names}")
 
+    def _ambient_here(self, gang: Gang) -> Ambient:
+        alone = len(gang.ranks) == 1
+        before = self._last_ambient
+        if before is not None and alone != ("random" in before.settings):
+            before = None
+        self._last_ambient = Ambient.here(before, generators=alone)
+        return self._last_ambient
+
     def _gang_named(self, name: str) -> Gang:
         return self._gangs[name]
 
@@ -472,20 +487,3 @@ class Notebook:
     def _report(self, report: pb.RunReport) -> None:
         with contextlib.suppress(FarcellError):
             self._session_now().report_run(report)
-
-    def _cell_id(self) -> str:
-        parent = self.shell.get_parent() if hasattr(self.shell, "get_parent") else {}
-        return str(parent.get("metadata", {}).get("cellId", ""))
-
-
-def _parent(shell: Any) -> bytes:
-    """The front end's message that asked for the cell that runs now, as JSON, without content."""
-    parent = shell.get_parent() if hasattr(shell, "get_parent") else {}
-    kept = {key: parent[key] for key in ("header", "metadata", "parent_header") if key in parent}
-    return _ENCODER.encode(kept).encode()
-
-
-def _notebook_path() -> str:
-    """The path of the notebook, where the front end tells it."""
-    name = os.environ.get("JPY_SESSION_NAME", "")
-    return str(Path(name)) if name else ""

@@ -225,6 +225,11 @@ CLUSTER = {
         "Interrupt what runs, as the stop button does. Without --on: on every gang.",
         (Option("--on", "only on the gang of this name", "NAME"),),
     ),
+    "names": Command(
+        "%cluster names",
+        "Show the names that notebook and gangs share: type, size, and who has the newest.",
+        (Option("--on", "only those whose newest value the gang of this name has", "NAME"),),
+    ),
     "logs": Command(
         "%cluster logs",
         "Show what runs wrote, or the head's own log.",

@@ -1,7 +1,8 @@
-"""What a name holds in the notebook whose value can't leave its worker."""
+"""What a name holds in the notebook whose value can't leave its worker, or does not unasked."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from farcell_runtime import codec
@@ -9,13 +10,23 @@ from farcell_runtime.errors import UsageError
 
 
 class RemoteValue:
-    """Stands for a value that lives on a gang and can't travel.
+    """Stands for a value that lives on a gang and can't travel, or is too large to without asking.
 
     It tells what the value is without fetching it. In a cell that runs on its gang it *is* the
     value; anywhere else, using it says why the value could not come.
     """
 
-    def __init__(self, name: str, gang: str, type_name: str, shown: str, why: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        gang: str,
+        type_name: str,
+        shown: str,
+        why: str,
+        fetch: Callable[[str], Any] | None = None,
+    ) -> None:
+        """``fetch`` gives the value of a name, if that can be had."""
+        self._fetch = fetch
         self._name = name
         self._gang = gang
         self._type_name = type_name
@@ -28,9 +39,15 @@ class RemoteValue:
     def __dir__(self) -> list[str]:
         return ["get"]
 
-    def get(self) -> NoReturn:
-        """Raise, saying why the value can't be fetched."""
-        self._refuse("be fetched")
+    def get(self) -> Any:
+        """Fetch the value, and have the name hold it.
+
+        Raises:
+            UsageError: if it can't travel, saying why.
+        """
+        if self._fetch is None:
+            self._refuse("be fetched")
+        return self._fetch(self._name)
 
     def __getattr__(self, attribute: str) -> NoReturn:
         if attribute.startswith("_"):
@@ -108,6 +125,8 @@ class RemoteValue:
     def _refuse(self, what: str, builtin: type[Exception] | None = None) -> NoReturn:
         message = f"'{self._name}' lives on gang {self._gang} and can't {what}: {self._why}"
         hint = f"use '{self._name}' in a %%remote cell"
+        if self._fetch is not None:
+            hint += f", or fetch it with {self._name}.get()"
         if builtin is None:
             raise UsageError(message, hint=hint)
         kind = type("UsageError", (UsageError, builtin), {"__module__": UsageError.__module__})

@@ -1,12 +1,20 @@
-"""The state around a cell that travels like a name: working directory, environment, module path."""
+"""The state around a cell that travels like a name.
+
+Working directory, environment, module path, and the settings of libraries.
+"""
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
 import os
+import pickle
 import sys
 from dataclasses import dataclass, field
+from typing import Any
+
+from farcell_runtime import settings
 
 # What is a process's own: set by whoever started it, never carried to another.
 _OWN = frozenset(
@@ -20,22 +28,30 @@ _OWN = frozenset(
 
 @dataclass(frozen=True)
 class Ambient:
-    """A process's working directory, environment and module path at one moment."""
+    """A process's working directory, environment, module path and settings at one moment."""
 
     cwd: str = ""
     environment: dict[bytes, bytes] = field(default_factory=dict)
     path: tuple[str, ...] = ()
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def here(cls) -> Ambient:
-        """That of this process. A working directory that was deleted reads as none."""
+    def here(cls, before: Ambient | None = None, *, generators: bool = True) -> Ambient:
+        """That of this process. A working directory that was deleted reads as none.
+
+        Args:
+            before: where no code has run since then that could have changed settings: then they
+                are not read again.
+            generators: whether the states of random generators are among the settings.
+        """
         cwd = ""
         with contextlib.suppress(FileNotFoundError):
             cwd = os.getcwd()
         # Both ends of every cell come here: copying the undecoded mapping takes 0.2 µs, going
         # through the public one 45 µs.
         environment = os.environ._data.copy()  # type: ignore[attr-defined]  # pyright: ignore
-        return cls(cwd, environment, tuple(sys.path))
+        found = before.settings if before else settings.read(generators=generators)
+        return cls(cwd, environment, tuple(sys.path), found)
 
     def change_from(self, base: Ambient) -> bytes:
         """What differs from ``base``, as JSON; empty if nothing does."""
@@ -50,8 +66,27 @@ class Ambient:
             change["cwd"] = self.cwd
         if self.path != base.path:
             change["path"] = self.path
+        changed = {
+            name: value
+            for name, value in self.settings.items()
+            if name not in base.settings or base.settings[name] != value
+        }
+        if changed:
+            change["settings"] = base64.b64encode(_pickled(changed)).decode()
         # Some put Path objects into sys.path.
         return json.dumps(change, default=os.fspath).encode()
+
+
+def _pickled(changed: dict[str, Any]) -> bytes:
+    with contextlib.suppress(Exception):
+        return pickle.dumps(changed)
+    # One that is of a type of the notebook's own, such as a category of warnings, stays here.
+    kept: dict[str, Any] = {}
+    for name, value in changed.items():
+        with contextlib.suppress(Exception):
+            pickle.dumps(value)
+            kept[name] = value
+    return pickle.dumps(kept)
 
 
 def _told(environment: dict[bytes, bytes]) -> dict[str, str]:
@@ -71,6 +106,8 @@ def apply(change: bytes) -> str:
     for key in content["unset"]:
         os.environ.pop(key, None)
     os.environ.update(content["set"])
+    if "settings" in content:
+        settings.write(pickle.loads(base64.b64decode(content["settings"])))
     if "path" in content:
         # In place, since others hold this list.
         sys.path[:] = content["path"]

@@ -44,6 +44,8 @@ class Config:
         start_timeout_s: a worker that is not ready after so long counts as dead.
         interrupt_grace_s: for so long the driver waits after an interrupt before it tells that
             the cell is still inside a call that cannot be interrupted.
+        fetch_limit_bytes: a value larger than this stays on its worker until it is asked for with
+            ``.get()``; 0: none is too large.
         keep_logs_s: for so long the logs of a session whose head died are kept.
     """
 
@@ -54,6 +56,7 @@ class Config:
     lease_s: float = 10.0
     start_timeout_s: float = 60.0
     interrupt_grace_s: float = 2.0
+    fetch_limit_bytes: int = 1 << 30
     keep_logs_s: float = 86400.0
 
     @classmethod
@@ -142,6 +145,7 @@ def _modules(text: str) -> tuple[str, ...]:
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "engine": _module,
     "workers": _at_least(1),
+    "fetch_limit_bytes": _at_least(0),
     "idle_stop_s": _seconds,
     "preload": _modules,
     "lease_s": _seconds,

@@ -16,6 +16,7 @@ from farcell_runtime.errors import InternalError
 from farcell_runtime.fingerprints import CHUNK_BYTES, Digest, Fingerprints, chunks
 from farcell_runtime.reads import ATOMS, in_order
 from farcell_runtime.sharing import leaders
+from farcell_runtime.sizes import size_text
 
 _REPR_CHARACTERS = 500
 # Notebooks have thousands of these, and to look for code in them takes ten times as long.
@@ -85,6 +86,8 @@ class Answer:
     missing: dict[str, str] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     reprs: dict[str, str] = field(default_factory=dict)
+    too_large: list[str] = field(default_factory=list)
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -244,10 +247,13 @@ class Values:
             self._synced[name] = pieces.digest(name)
             self._doubted.pop(name, None)
 
-    def fetch(self, names: Iterable[str], *, anew: bool = False) -> tuple[Answer, Pieces]:
+    def fetch(
+        self, names: Iterable[str], *, anew: bool = False, most_bytes: int = 0
+    ) -> tuple[Answer, Pieces]:
         """What the other side is to get that asks for ``names``.
 
-        A name that can't be pickled is told with the reason, and does not hold up the others.
+        A name that can't be pickled, or whose value is larger than ``most_bytes`` and not known to
+        be there, is told with the reason, and does not hold up the others.
         When the answer is packed, it counts as sent.
         """
         namespace = self._namespace()
@@ -256,7 +262,16 @@ class Values:
         answer = Answer(
             unknown=[name for name in asked if name not in namespace], missing=pieces.missing
         )
-        for name in pieces.missing:
+        answer.sizes = pieces.sizes
+        for name, size in answer.sizes.items() if most_bytes else ():
+            if size > most_bytes and (anew or self._differs(pieces, name)):
+                answer.too_large.append(name)
+                del pieces.pickles[name]
+                answer.missing[name] = (
+                    f"it is {size_text(size)} large, and not over {size_text(most_bytes)} "
+                    "is fetched unasked"
+                )
+        for name in answer.missing:
             answer.types[name] = type_name(namespace[name])
             answer.reprs[name] = _short_repr(namespace[name])
         answer.parcel, answer.unchanged = self.join(pieces, pieces.pickles, anew=anew)
@@ -360,6 +375,14 @@ class Values:
         self._synced[name] = known.digest(pickled)
 
 
+def _form(value: Any) -> str:
+    """The shape, type and device of an array, as far as it has them."""
+    found = [getattr(value, name, None) for name in ("shape", "dtype", "device")]
+    if found[0] is None:
+        return ""
+    return " ".join(str(each) for each in found if each is not None) + ": "
+
+
 def _simple(name: str, value: object) -> Pickled:
     return Pickled(pickle.dumps({name: value}, protocol=5), (), frozenset())
 
@@ -381,7 +404,7 @@ def _reason(refused: codec.CannotPickle, name: str) -> str:
 
 def _short_repr(value: object) -> str:
     try:
-        text = repr(value)
+        text = f"{_form(value)}{value!r}"
     except Exception as fault:
         return f"<its __repr__ raised {type(fault).__name__}>"
     return text if len(text) <= _REPR_CHARACTERS else text[: _REPR_CHARACTERS - 1] + "…"

@@ -30,7 +30,7 @@ def test_every_field_has_a_variable() -> None:
             "FARCELL_KEEP_LOGS_S": "60",
         }
     )
-    assert config == Config("ray", 64, 0.0, ("numpy", "torch.nn"), 0.5, 7.0, 1.5, 60.0)
+    assert config == Config("ray", 64, 0.0, ("numpy", "torch.nn"), 0.5, 7.0, 1.5, 4096, 60.0)
     assert all(
         getattr(config, each.name) != getattr(Config(), each.name) for each in fields(Config)
     )

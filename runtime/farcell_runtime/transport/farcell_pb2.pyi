@@ -410,17 +410,19 @@ class Failure(_message.Message):
     def __init__(self, type_name: _Optional[str] = ..., message: _Optional[str] = ..., traceback: _Optional[_Iterable[str]] = ..., pickled: _Optional[bytes] = ..., why_not_pickled: _Optional[str] = ...) -> None: ...
 
 class Fetch(_message.Message):
-    __slots__ = ("request", "names", "anew")
+    __slots__ = ("request", "names", "anew", "most_bytes")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     NAMES_FIELD_NUMBER: _ClassVar[int]
     ANEW_FIELD_NUMBER: _ClassVar[int]
+    MOST_BYTES_FIELD_NUMBER: _ClassVar[int]
     request: int
     names: _containers.RepeatedScalarFieldContainer[str]
     anew: bool
-    def __init__(self, request: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ..., anew: bool = ...) -> None: ...
+    most_bytes: int
+    def __init__(self, request: _Optional[int] = ..., names: _Optional[_Iterable[str]] = ..., anew: bool = ..., most_bytes: _Optional[int] = ...) -> None: ...
 
 class Fetched(_message.Message):
-    __slots__ = ("request", "values", "missing", "types", "reprs", "unchanged", "unknown")
+    __slots__ = ("request", "values", "missing", "types", "reprs", "unchanged", "unknown", "sizes", "too_large")
     class MissingEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -442,6 +444,13 @@ class Fetched(_message.Message):
         key: str
         value: str
         def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    class SizesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     VALUES_FIELD_NUMBER: _ClassVar[int]
     MISSING_FIELD_NUMBER: _ClassVar[int]
@@ -449,6 +458,8 @@ class Fetched(_message.Message):
     REPRS_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_FIELD_NUMBER: _ClassVar[int]
+    SIZES_FIELD_NUMBER: _ClassVar[int]
+    TOO_LARGE_FIELD_NUMBER: _ClassVar[int]
     request: int
     values: Payload
     missing: _containers.ScalarMap[str, str]
@@ -456,7 +467,9 @@ class Fetched(_message.Message):
     reprs: _containers.ScalarMap[str, str]
     unchanged: _containers.RepeatedScalarFieldContainer[str]
     unknown: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, request: _Optional[int] = ..., values: _Optional[_Union[Payload, _Mapping]] = ..., missing: _Optional[_Mapping[str, str]] = ..., types: _Optional[_Mapping[str, str]] = ..., reprs: _Optional[_Mapping[str, str]] = ..., unchanged: _Optional[_Iterable[str]] = ..., unknown: _Optional[_Iterable[str]] = ...) -> None: ...
+    sizes: _containers.ScalarMap[str, int]
+    too_large: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, request: _Optional[int] = ..., values: _Optional[_Union[Payload, _Mapping]] = ..., missing: _Optional[_Mapping[str, str]] = ..., types: _Optional[_Mapping[str, str]] = ..., reprs: _Optional[_Mapping[str, str]] = ..., unchanged: _Optional[_Iterable[str]] = ..., unknown: _Optional[_Iterable[str]] = ..., sizes: _Optional[_Mapping[str, int]] = ..., too_large: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Inspect(_message.Message):
     __slots__ = ("request", "kind", "text", "cursor")

@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import itertools
 import json
+import re
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from farcell_runtime import ambient, codec, packages
+from farcell_runtime import ambient, codec, packages, settings
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.bindings import Bindings, import_path
 from farcell_runtime.errors import FarcellError, InternalError, LostError, UsageError
@@ -32,6 +33,7 @@ from farcell_runtime.messages import WorkerSpec
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.segments import Pool
+from farcell_runtime.settings import keep_own_filters
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
 from farcell_runtime.values import Parcel, Values
@@ -41,6 +43,8 @@ _KEPT_LOGS = 200
 _LISTEN_S = 0.5
 _MOST_FREE_BYTES = 256 << 20  # of shared memory, kept for the next values
 _NOTHING = pb.LogPosition()
+# Names, numbers and assignments: no code but the interpreter's own runs.
+_COMPUTES_NOTHING = re.compile(r"[\w\s=]*")
 
 
 class Runs:
@@ -61,7 +65,9 @@ class Runs:
         self._router = Router(self._next_log)
         self._values = Values(codec.home, self._bind)
         self._pool = Pool(spec.folder, _MOST_FREE_BYTES)
-        self._ambient = Ambient.here()
+        # Ranks draw numbers of their own.
+        self._generators = dict(spec.environment).get("WORLD_SIZE", "1") == "1"
+        self._ambient = Ambient.here(generators=self._generators)
         self._asking: tuple[str, Driver] | None = None
         self._prompt = Prompt(self._ask, self._listen)
         self._comms = Comms(shell, self._router, spec.rank)
@@ -77,6 +83,7 @@ class Runs:
         sys.stdout, sys.stderr = self._streams
         self._prompt.install()
         serialise_pip(shell, f"{spec.folder}/pip.lock")
+        keep_own_filters()
         follow_threads(self._router)
 
     @property
@@ -199,7 +206,9 @@ class Runs:
 
     def fetch(self, request: pb.Fetch, driver: Driver) -> None:
         """Send the values of names."""
-        answer, pieces = self._values.fetch(request.names, anew=request.anew)
+        answer, pieces = self._values.fetch(
+            request.names, anew=request.anew, most_bytes=request.most_bytes
+        )
         fetched = pb.Fetched(
             request=request.request,
             unchanged=answer.unchanged,
@@ -207,6 +216,8 @@ class Runs:
             missing=answer.missing,
             types=answer.types,
             reprs=answer.reprs,
+            too_large=answer.too_large,
+            sizes=answer.sizes,
         )
         descriptors: Sequence[int] = ()
         if answer.parcel is not None:
@@ -259,10 +270,11 @@ class Runs:
             raise
         self.forget(request.forget)
         trouble = ambient.apply(request.ambient)
+        settings.write_waiting(request.code)
         if trouble:
             print(trouble, file=sys.stderr)
         if request.ambient:
-            self._ambient = Ambient.here()
+            self._ambient = Ambient.here(generators=self._generators)
         if request.HasField("names"):
             parcel = self._drivers.arrivals(driver).unpack(request.names)
             values = _rebuilt(self._values, parcel)
@@ -286,7 +298,8 @@ class Runs:
         done = pb.Done(run=request.run, log=log.name, status=outcome.status)
         if not outcome.refused:
             self._add_names(done, mentioned(request.code))
-        now = Ambient.here()
+        idle = _COMPUTES_NOTHING.fullmatch(request.code) is not None
+        now = Ambient.here(self._ambient if idle else None, generators=self._generators)
         done.ambient = now.change_from(self._ambient)
         self._ambient = now
         payload_manager: Any = self._shell.payload_manager
