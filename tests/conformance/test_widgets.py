@@ -10,11 +10,11 @@ from typing import Any
 import nbformat
 import pytest
 from jupyter_client.manager import AsyncKernelManager
-from nbclient import NotebookClient
 
 from tests.conformance.front_end import FrontEnd
 from tests.conformance.page import plain, remote
 from tests.conftest import require_package
+from tests.notebooks.patient_client import PatientClient
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -359,13 +359,10 @@ def _executed(cells: list[str], folder: Path) -> Any:
     # Sockets rather than ports, which kernels that start at once may take from each other.
     kernel = AsyncKernelManager(transport="ipc", ip=str(folder / "kernel"))
     resources = {"metadata": {"path": str(folder)}}
-    # nbclient sends what an Output captures over the socket that it awaits a reply on, and may then
-    # not notice that until it looks again, at the timeout. That is so at home as well.
-    NotebookClient(notebook, km=kernel, timeout=20, resources=resources).execute()
+    PatientClient(notebook, km=kernel, timeout=20, resources=resources).execute()
     return notebook
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("dress", [remote, str], ids=["remote", "home"])
 def test_nbclient_keeps_what_is_captured(dress: Callable[[str], str], tmp_path: Path) -> None:
     cells = [

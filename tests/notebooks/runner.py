@@ -29,6 +29,7 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from .corpus import Notebook
 from .dialect import Dialect
 from .fetching import CACHE
+from .patient_client import PatientClient
 
 # A cell that asks for the network gets a refusal at once, here as everywhere.
 _NOWHERE = "http://127.0.0.1:9"
@@ -160,7 +161,7 @@ async def _kernel(
         kernel_name="corpus",
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(specs.parent)]),
     )
-    client = NotebookClient(
+    client = PatientClient(
         nbformat.v4.new_notebook(),
         km=manager,
         allow_errors=True,

@@ -27,6 +27,7 @@ def test_every_field_has_a_variable() -> None:
             "FARCELL_LEASE_S": "0.5",
             "FARCELL_START_TIMEOUT_S": "7",
             "FARCELL_INTERRUPT_GRACE_S": "1.5",
+            "FARCELL_FETCH_LIMIT_BYTES": "4096",
             "FARCELL_KEEP_LOGS_S": "60",
         }
     )
