@@ -149,9 +149,7 @@ class Names:
             values.forget(done.deleted)
             mentions = mentioned(code)
             for report in done.names:
-                unasked = report.name not in mentions and report.name not in _RESULTS
-                if unasked and self._is_newer_here(gang, report.name):
-                    # A thread or task there bound it between cells, and the notebook did later.
+                if self._is_outdated(gang, report, mentions):
                     values.forget([report.name])
                     continue
                 held_here = self.directory.is_newest(KERNEL, report.name)
@@ -175,9 +173,17 @@ class Names:
                 self._shadows.pop(name, None)
             self._here.record(namespace, [*(each.name for each in done.names), *done.deleted])
 
-    def _is_newer_here(self, gang: str, name: str) -> bool:
-        newest_here = self.directory.is_newest(KERNEL, name)
-        return newest_here and not self.directory.is_newest(gang, name)
+    def _is_outdated(self, gang: str, report: pb.NameReport, mentions: set[str]) -> bool:
+        """Whether ``report`` is of an older value than the newest, which is elsewhere."""
+        name = report.name
+        if name not in self.directory or self.directory.is_newest(gang, name):
+            return False
+        if not report.bound:
+            # The cell was to bind it, and so was not sent it, and failed before it did.
+            return True
+        # A thread or task there bound it between cells, and the notebook did later.
+        unasked = name not in mentions and name not in _RESULTS
+        return unasked and self.directory.is_newest(KERNEL, name)
 
     def gang_gone(self, gang: str, why: str) -> list[str]:
         """Take in that ``gang`` is gone; the answer is the names that are lost with it."""

@@ -129,6 +129,10 @@ SCRIPTS: dict[str, Script] = {
         ("L", "import numpy as np\nbase = np.zeros(4); view = base[1:]"), ("R", "view[0] = 9"),
         ("L", "base, view"), ("L", "base[1] = 5"), ("R", "view"),
     ],
+    "touched there where it is old": [
+        ("R", "d = [3]"), ("L", "d = [77]"), ("R", "d = nowhere + 1"), ("L", "d"), ("R", "d"),
+        ("2", "e = [1]"), ("L", "e"), ("R", "e = [2]"), ("2", "e = nowhere"), ("L", "e"),
+    ],
     "a query with names": [
         ("L", "import pandas as pd\nt = 1\nq = 'a > @t'\nd = pd.DataFrame({'a': [1, 2]})"),
         ("R", "len(d.query(q)), len(d.query('a == @t'))"), ("L", "t = 0"), ("R", "len(d.query(q))"),
@@ -196,6 +200,49 @@ def question(chance: random.Random) -> str:
     )  # fmt: skip
 
 
+def array_statement(chance: random.Random) -> str:
+    """Something with arrays of several megabytes, of which parts are sent."""
+    x, y = (chance.choice(NAMES) for _ in range(2))
+    n, at = chance.randrange(100), chance.choice([0, 1, 7, 150_000, 399_999, -1])
+    return chance.choice(
+        [
+            f"{x} = np.zeros(400_000)", f"{x} = np.arange(400_000) + {n}.0", f"{x} = {y}",
+            f"{x} = {y}[5:]", f"{x} = {y}[::2]", f"{x} = [{y}, {n}]", f"{x} = {{'k': {y}}}",
+            f"{x} = {y} + 1", f"{x}[{at}] = {n}", f"{x}[{at}] += {n}", f"{x}[0][{at}] = {n}",
+            f"{x}['k'][{at}] = {n}", f"{x} += 1", f"{x}[:] = {n}", f"del {x}", f"{x} = {n}",
+            f"{x} = {y}.reshape(2, -1)", f"{x}.sort()", f"{x} = np.copy({y})",
+            f"{x}.flags.writeable = False", f"{x} = {y}.astype('f4')", f"{x} = np.random.rand(9)",
+            f"def f(q={x}):\n    q[{at}] = {n}\n    return sums({y})", "f()",
+            f"{x} = {y} is {x}", f"{x} = [{x}, {y}]", "np.random.seed(3)",
+        ]
+    )  # fmt: skip
+
+
+def array_question(chance: random.Random) -> str:
+    x, y = (chance.choice(NAMES) for _ in range(2))
+    return chance.choice(
+        [f"sums({x})", f"sums([{x}, {y}])", "f()", f"np.shares_memory({x}, {y})", f"{x} is {y}",
+         "float(np.random.rand())"]
+    )  # fmt: skip
+
+
+ARRAYS = """import numpy as np
+def sums(value):
+    if isinstance(value, np.ndarray):
+        return value.shape, str(value.dtype), float(value.sum()), float(value.flat[0])
+    if isinstance(value, dict):
+        return {key: sums(part) for key, part in value.items()}
+    return [sums(part) for part in value] if isinstance(value, list) else value"""
+
+
+def array_script(chance: random.Random) -> Script:
+    found: Script = [("L", ARRAYS), ("L", "np.random.seed(1)")]
+    for _ in range(chance.randrange(4, 14)):
+        kind = array_question if chance.random() < 0.3 else array_statement
+        found.append((chance.choice("LLLRRR2"), kind(chance)))
+    return [*found, *(("L", f"sums({name})") for name in NAMES)]
+
+
 def script(chance: random.Random) -> Script:
     found: Script = []
     for _ in range(chance.randrange(4, 12)):
@@ -213,3 +260,13 @@ def test_random_scripts(pages: tuple[Page, Page], seed: int) -> None:
     for _ in range(5):
         empty(pages)
         assert not differs(pages, script(chance))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_random_arrays(pages: tuple[Page, Page], seed: int) -> None:
+    pytest.importorskip("numpy")
+    chance = random.Random(seed)
+    for _ in range(5):
+        empty(pages)
+        assert not differs(pages, array_script(chance))
