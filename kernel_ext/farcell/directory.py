@@ -186,10 +186,6 @@ class Directory:
         """Why ``name`` is gone, if it is; empty otherwise."""
         return self._lost.get(name, "")
 
-    def found_again(self, name: str) -> None:
-        """``name`` was bound anew by nobody the directory hears of; it is not lost any more."""
-        self._lost.pop(name, None)
-
     def check(self) -> None:
         """Raise ``AssertionError`` if an invariant does not hold."""
         for name, entry in self._entries.items():

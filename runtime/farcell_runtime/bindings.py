@@ -22,9 +22,16 @@ _INTERNAL = re.compile(r"__\w*[^\W_]\w*__|_i+|_i?\d+|_oh|_dh|In|Out|_exit_code")
 _KEPT = ATOMS | {types.FunctionType, types.BuiltinFunctionType, type, list, dict, tuple, set}
 _ABSENT = object()
 
-# Names that were classified before: a notebook has thousands, and every cell asks for all.
-_internal: set[str] = set()
-_ordinary: set[str] = set()
+
+class _Internal(dict[str, bool]):
+    """Whether names are internal, found out once: a notebook has thousands, asked for in a cell."""
+
+    def __missing__(self, name: str) -> bool:
+        self[name] = found = _INTERNAL.fullmatch(name) is not None
+        return found
+
+
+_is_internal = _Internal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +120,14 @@ class Bindings:
         return {id(visible[name]): leader for name, leader in first.items()}
 
     def _is_hidden(self, name: str) -> bool:
-        return name in self._hidden or _is_internal(name)
+        return name in self._hidden or _is_internal[name]
 
     def _visible(self, namespace: Mapping[str, Any]) -> dict[str, Any]:
         hidden = self._hidden
         return {
             name: value
             for name, value in list(namespace.items())  # which threads may change meanwhile
-            if name not in _internal
-            and name not in hidden
-            and (name in _ordinary or not _is_internal(name))
+            if name not in hidden and not _is_internal[name]
         }
 
 
@@ -130,17 +135,7 @@ def is_hidden(name: str, shells_own: Container[str]) -> bool:
     """Whether ``name`` is Python's or IPython's own rather than the notebook's."""
     if name in shells_own:
         return name not in _RESULTS
-    return _is_internal(name)
-
-
-def _is_internal(name: str) -> bool:
-    if name in _ordinary:
-        return False
-    if name in _internal or _INTERNAL.fullmatch(name) is not None:
-        _internal.add(name)
-        return True
-    _ordinary.add(name)
-    return False
+    return _is_internal[name]
 
 
 def import_path(value: object) -> str:

@@ -204,22 +204,20 @@ class Snapshot(_message.Message):
     def __init__(self, session: _Optional[str] = ..., engine: _Optional[str] = ..., notebook: _Optional[str] = ..., started_at_s: _Optional[float] = ..., head_pid: _Optional[int] = ..., farcell_version: _Optional[str] = ..., python_version: _Optional[str] = ..., capacity: _Optional[int] = ..., hosts: _Optional[_Iterable[_Union[Host, _Mapping]]] = ..., gangs: _Optional[_Iterable[_Union[Gang, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ..., drivers: _Optional[int] = ..., idle_stop_s: _Optional[float] = ..., folder: _Optional[str] = ...) -> None: ...
 
 class ToWorker(_message.Message):
-    __slots__ = ("execute", "input_reply", "fetch", "freed", "forget", "comm", "inspect")
+    __slots__ = ("execute", "input_reply", "fetch", "freed", "comm", "inspect")
     EXECUTE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REPLY_FIELD_NUMBER: _ClassVar[int]
     FETCH_FIELD_NUMBER: _ClassVar[int]
     FREED_FIELD_NUMBER: _ClassVar[int]
-    FORGET_FIELD_NUMBER: _ClassVar[int]
     COMM_FIELD_NUMBER: _ClassVar[int]
     INSPECT_FIELD_NUMBER: _ClassVar[int]
     execute: Execute
     input_reply: InputReply
     fetch: Fetch
     freed: Freed
-    forget: ForgetNames
     comm: CommMessage
     inspect: Inspect
-    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., forget: _Optional[_Union[ForgetNames, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ...) -> None: ...
+    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
     __slots__ = ("hello", "done", "input_request", "fetched", "freed", "inspected")
@@ -314,12 +312,6 @@ class Execute(_message.Message):
     modules: _containers.RepeatedScalarFieldContainer[str]
     parent: bytes
     def __init__(self, run: _Optional[str] = ..., epoch: _Optional[int] = ..., code: _Optional[str] = ..., header: _Optional[str] = ..., execution_count: _Optional[int] = ..., names: _Optional[_Union[Payload, _Mapping]] = ..., ambient: _Optional[bytes] = ..., stdin_allowed: bool = ..., forget: _Optional[_Iterable[str]] = ..., filename: _Optional[str] = ..., modules: _Optional[_Iterable[str]] = ..., parent: _Optional[bytes] = ...) -> None: ...
-
-class ForgetNames(_message.Message):
-    __slots__ = ("names",)
-    NAMES_FIELD_NUMBER: _ClassVar[int]
-    names: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class InputReply(_message.Message):
     __slots__ = ("run", "text", "refused", "interrupted")

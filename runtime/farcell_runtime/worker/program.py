@@ -146,8 +146,6 @@ class Worker:
                 await self._runs.execute(message.execute, driver)
             case "fetch":
                 self._runs.fetch(message.fetch, driver)
-            case "forget":
-                self._runs.forget(message.forget.names)
             case "inspect":
                 self._runs.inspect(message.inspect, driver)
 
