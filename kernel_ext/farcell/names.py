@@ -8,9 +8,9 @@ before a cell by what its syntax shows, else at the moment of the read.
 from __future__ import annotations
 
 import builtins
-import importlib
+import contextlib
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from farcell.capture import Reads, reads_of
@@ -20,14 +20,15 @@ from farcell.gang import Gang
 from farcell.parsing import looked_up
 from farcell.ranks import Ranks
 from farcell.remote_value import RemoteValue
-from farcell.shipment import Shipment, submodules
+from farcell.shipment import Shipment, groups_of, submodules
+from farcell.stops import stops_held
 from farcell_runtime import codec
-from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
+from farcell_runtime.bindings import Bindings, imported, is_hidden, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.fingerprints import Fingerprints
+from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.segments import Pool
-from farcell_runtime.sharing import is_alone, sharing
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
 from farcell_runtime.values import Differs, Patch, Pieces, Values
@@ -89,6 +90,9 @@ class Names:
                 if isinstance(value, RemoteValue | Ranks) and not binding.bound:
                     continue  # what stands for values elsewhere is not them
                 self._shadows.pop(binding.name, None)
+                if binding.bound:
+                    for values in self._values.values():
+                        values.rebound([binding.name])
                 self.directory.changed(KERNEL, binding.name, type_name=binding.type_name)
             for name in deleted:
                 self.directory.deleted(KERNEL, name)
@@ -255,11 +259,8 @@ class Names:
         path = self.directory.entry(name).module
         if not path:
             return
-        module, _, attribute = path.partition(":")
         try:
-            value: object = importlib.import_module(module)
-            if attribute:
-                value = getattr(value, attribute)
+            value = imported(path)
         except Exception:  # whatever that module raises: then its name is lost like any other
             return
         self._shell.user_ns[name] = value
@@ -332,7 +333,7 @@ class Names:
         values = self._values_for(gang)
         wanted = set(self.directory.lacking(gang, certain | perhaps))
         while True:
-            groups = self._groups(certain | wanted)
+            groups = groups_of(certain | wanted, self.directory, namespace)
             for group in groups:
                 if self.directory.lacking(gang, group):
                     wanted |= group
@@ -368,31 +369,12 @@ class Names:
         return shipment, pieces, groups
 
     def _values_for(self, gang: str) -> Values:
-        return self._values.setdefault(gang, Values(lambda: self._shell.user_ns))
+        return self._values.setdefault(gang, Values(lambda: self._shell.user_ns, self._bind))
 
-    def _groups(self, names: Iterable[str]) -> list[set[str]]:
-        """The sets of names whose values share a mutable part here, for those among ``names``.
-
-        They go together, so that they share it there too.
-        """
-        namespace = self._shell.user_ns
-        waiting = {
-            name
-            for name in names
-            if name in namespace
-            and not is_immutable(namespace[name])
-            and not is_alone(namespace, name)
-        }
-        if not waiting:
-            return []
-        values = {name: namespace[name] for name in self.directory if name in namespace}
-        groups: list[set[str]] = []
-        while waiting:
-            group = sharing(values, [waiting.pop()])
-            waiting -= group
-            if len(group) > 1:
-                groups.append(group)
-        return groups
+    def _bind(self, arrival: Arrival) -> None:
+        with stops_held():
+            arrival.pour()
+            self._shell.user_ns.update(arrival.values)
 
     def _fetch_from(self, gang: Gang, names: list[str], most_bytes: int) -> None:
         if len(gang.ranks) > 1:
@@ -407,7 +389,8 @@ class Names:
             self._fetch_changes(gang, shadowed, most_bytes)
         if others:
             [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
-            self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
+            with self._into_shadows(gang.name, others):
+                self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
             self._settle(gang.name, others, fetched)
 
     def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
@@ -415,33 +398,48 @@ class Names:
         [fetched] = gang.fetch(names, most_bytes=most_bytes)
         values = self._values_for(gang.name)
         parcel = gang.ranks[0].arrivals.unpack(fetched.values)
-        namespace = self._shell.user_ns
-        # Whatever comes between, they are not taken for what is there any more.
-        namespace.update({name: self._shadows.pop(name) for name in names})
-        try:
+        with self._into_shadows(gang.name, names):
             try:
                 values.receive(parcel)
             except Differs:
                 [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
                 values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
+        values.confirm(fetched.unchanged)
+        self._settle(gang.name, names, fetched)
+
+    @contextlib.contextmanager
+    def _into_shadows(self, gang: str, names: list[str]) -> Iterator[None]:
+        """Have the values of ``names`` that arrive from ``gang`` find those that were here."""
+        namespace = self._shell.user_ns
+        # Whatever comes between, they are not taken for what is there any more.
+        living = {name: self._shadows.pop(name) for name in names if name in self._shadows}
+        namespace.update(living)
+        try:
+            yield
         except BaseException:
             for name in names:
                 namespace.pop(name, None)
             raise
-        values.confirm(fetched.unchanged)
-        self._settle(gang.name, names, fetched)
+        rebound = [name for name in names if living.get(name) is not namespace.get(name)]
+        for other, values in self._values.items():
+            if other != gang:
+                values.rebound(rebound)
 
     def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:
         for name in names:
             answers = gang.fetch([name], anew=True, most_bytes=most_bytes)
-            loaded = [
-                rank.arrivals.unpack(answer.values).load()
+            parcels = [
+                rank.arrivals.unpack(answer.values)
                 for rank, answer in zip(gang.ranks, answers, strict=True)
             ]
+            loaded = [parcel.load() for parcel in parcels]
             if all(name in part for part in loaded):
                 alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1
-                value = loaded[0][name] if alike else Ranks(part[name] for part in loaded)
-                self._shell.user_ns[name] = value
+                if alike:
+                    with self._into_shadows(gang.name, [name]):
+                        self._values_for(gang.name).receive(parcels[0])
+                else:
+                    self._shell.user_ns[name] = Ranks(part[name] for part in loaded)
             self._settle(gang.name, [name], answers[0])
 
     def _settle(self, gang: str, names: list[str], fetched: pb.Fetched) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from farcell_runtime.bindings import is_immutable
+from farcell_runtime.sharing import is_alone, sharing
 from farcell_runtime.transport.payload import Packed
 
 _DOTTED = re.compile(r"[^\W\d]\w*(?:\.\w+)+")
@@ -57,3 +59,27 @@ def submodules(code: str, names: Iterable[str], namespace: Mapping[str, Any]) ->
                 break
             found.add(path)
     return sorted(found)
+
+
+def groups_of(
+    names: Iterable[str], known: Iterable[str], namespace: Mapping[str, Any]
+) -> list[set[str]]:
+    """The sets of ``known`` names whose values share a mutable part, for those among ``names``.
+
+    They go together, so that they share it there too.
+    """
+    waiting = {
+        name
+        for name in names
+        if name in namespace and not is_immutable(namespace[name]) and not is_alone(namespace, name)
+    }
+    if not waiting:
+        return []
+    values = {name: namespace[name] for name in known if name in namespace}
+    groups: list[set[str]] = []
+    while waiting:
+        group = sharing(values, [waiting.pop()])
+        waiting -= group
+        if len(group) > 1:
+            groups.append(group)
+    return groups

@@ -40,6 +40,15 @@ _THROUGH = (
 
 _PROBE = {"": object()}
 _LONE_REFERENCES = sys.getrefcount(_PROBE[""])
+_OWN_MEMORY = (type(None), memoryview)
+
+
+def _references_of_variable() -> int:
+    value = _PROBE[""]
+    return sys.getrefcount(value)
+
+
+_LONE_REFERENCES_OF_VARIABLE = _references_of_variable()
 
 
 def is_alone(namespace: Mapping[str, Any], name: str) -> bool:
@@ -51,12 +60,13 @@ def is_alone(namespace: Mapping[str, Any], name: str) -> bool:
     if sys.getrefcount(namespace[name]) != _LONE_REFERENCES:
         return False
     kind = type(namespace[name])
-    return (
-        kind.__name__ == "ndarray"
-        and kind.__module__ == "numpy"
-        and not namespace[name].dtype.hasobject
-        and type(namespace[name].base) in (type(None), memoryview)
-    )
+    if kind.__name__ != "ndarray" or kind.__module__ != "numpy" or namespace[name].dtype.hasobject:
+        return False
+    base = namespace[name].base
+    if type(base) is not kind:
+        return type(base) in _OWN_MEMORY
+    # One that has arrived is a view of the array over its buffer, and so are all views of it.
+    return type(base.base) is memoryview and sys.getrefcount(base) == _LONE_REFERENCES_OF_VARIABLE
 
 
 def sharing(values: Mapping[str, object], names: Iterable[str]) -> set[str]:

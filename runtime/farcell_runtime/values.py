@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import xxhash
@@ -14,6 +14,7 @@ from farcell_runtime.bindings import type_name
 from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import InternalError
 from farcell_runtime.fingerprints import CHUNK_BYTES, Digest, Fingerprints, chunks
+from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import ATOMS, in_order
 from farcell_runtime.sharing import leaders
 from farcell_runtime.sizes import size_text
@@ -71,7 +72,9 @@ class Parcel:
         loaded: dict[str, Any] = {}
         for item in self.items:
             assert isinstance(item, Pickled)
-            loaded |= codec.load(item.data, item.buffers)
+            arrival = codec.load_names(item, {})
+            arrival.pour()
+            loaded |= arrival.values
         return loaded
 
 
@@ -147,25 +150,36 @@ class Values:
     def __init__(
         self,
         namespace: Callable[[], dict[str, Any]],
-        bind: Callable[[dict[str, Any]], object] | None = None,
+        bind: Callable[[Arrival], object],
     ) -> None:
-        """``bind`` puts values that arrived into the namespace, by default without more ado."""
+        """``bind`` pours what arrived, and puts the values into the namespace."""
         self._namespace = namespace
-        self._bind = bind or (lambda values: namespace().update(values))
+        self._bind = bind
         self._synced: dict[str, Digest] = {}
         self._doubted: dict[str, Digest] = {}
+        self._rebound: set[str] = set()
 
     def forget(self, names: Iterable[str] | None = None) -> None:
         """The other side has none of these names any more; of no name, if none are given."""
         for name in [*self._synced, *self._doubted] if names is None else names:
             self._synced.pop(name, None)
             self._doubted.pop(name, None)
+            self._rebound.discard(name)
 
     def doubt(self, names: Iterable[str]) -> None:
         """The other side may have changed these names: what is sent next goes there anyway."""
         for name in names:
             if name in self._synced:
                 self._doubted[name] = self._synced.pop(name)
+
+    def rebound(self, names: Iterable[str]) -> None:
+        """These names have other objects here than those whose values the other side has."""
+        self._rebound.update(names)
+
+    def _is_living(self, name: str) -> bool:
+        """Whether the other side has a value of the very object that is here."""
+        known = name in self._synced or name in self._doubted
+        return known and name not in self._rebound
 
     def confirm(self, names: Iterable[str]) -> None:
         """The other side has not changed these names after all."""
@@ -181,11 +195,12 @@ class Values:
                 self._patch(item)
                 received[item.name] = self._namespace()[item.name]
                 continue
-            values = codec.load(item.data, item.buffers)
-            self._bind(values)
-            received |= values
-            for name, value in values.items():
-                self._note(name, value, item, parcel.fingerprints, alone=len(values) == 1)
+            arrival = codec.load_names(item, self._namespace())
+            self._bind(arrival)
+            received |= arrival.values
+            alone = len(arrival.values) == 1
+            for name, value in arrival.values.items():
+                self._note(name, value, item, parcel.fingerprints, alone=alone)
         return received
 
     def pieces(self, names: Iterable[str]) -> Pieces:
@@ -200,7 +215,7 @@ class Values:
                 found.pickles[name] = _simple(name, value)
                 continue
             try:
-                found.pickles[name] = codec.dump({name: value}, explicit=(value,))
+                found.pickles[name] = codec.dump_names({name: value})
             except codec.CannotPickle as refused:
                 found.missing[name] = _reason(refused, name)
         return found
@@ -233,12 +248,13 @@ class Values:
             return None, same
         parcel = Parcel(fingerprints=pieces.fingerprints)
         for group in self._in_order(pieces, changed):
+            living = frozenset(filter(self._is_living, group))
             if len(group) > 1:
                 values = {name: self._namespace()[name] for name in group}
-                parcel.items.append(codec.dump(codec.to_bind(values), explicit=values.values()))
-            else:
-                patch = None if anew else self._patch_of(pieces, group[0])
-                parcel.items.append(patch or pieces.pickles[group[0]])
+                parcel.items.append(codec.dump_names(values, living))
+                continue
+            patch = None if anew else self._patch_of(pieces, group[0])
+            parcel.items.append(patch or replace(pieces.pickles[group[0]], living=living))
         return parcel, same
 
     def sent(self, pieces: Pieces, names: Iterable[str]) -> None:
@@ -246,6 +262,7 @@ class Values:
         for name in names:
             self._synced[name] = pieces.digest(name)
             self._doubted.pop(name, None)
+            self._rebound.discard(name)
 
     def fetch(
         self, names: Iterable[str], *, anew: bool = False, most_bytes: int = 0
@@ -336,7 +353,7 @@ class Values:
         if patch.name not in self._namespace():
             raise Differs(f"'{patch.name}' is not here any more")
         value = self._namespace()[patch.name]
-        pickled = codec.dump({patch.name: value}, explicit=(value,))
+        pickled = codec.dump_names({patch.name: value})
         buffers = [memoryview(buffer).cast("B") for buffer in pickled.buffers]
         known = self._doubted.pop(patch.name, None) or self._synced.pop(patch.name, None)
         try:
@@ -361,6 +378,7 @@ class Values:
     ) -> None:
         """``value``, which came in ``item``, is what the other side has under ``name``."""
         self._doubted.pop(name, None)
+        self._rebound.discard(name)
         pickled = item
         if type(value) in _SIMPLE:
             pickled = _simple(name, value)
@@ -368,7 +386,7 @@ class Values:
             # Its pickle here need not be that of the other side, which is what later ones of here
             # are compared with.
             try:
-                pickled = codec.dump({name: value}, explicit=(value,))
+                pickled = codec.dump_names({name: value})
             except codec.CannotPickle:
                 self._synced.pop(name, None)
                 return
@@ -384,7 +402,7 @@ def _form(value: Any) -> str:
 
 
 def _simple(name: str, value: object) -> Pickled:
-    return Pickled(pickle.dumps({name: value}, protocol=5), (), frozenset())
+    return Pickled(codec.NO_ANCHORS + pickle.dumps({name: value}, protocol=5), ())
 
 
 def _is_ordered(value: object) -> bool:

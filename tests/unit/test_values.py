@@ -10,6 +10,7 @@ import pytest
 from farcell_runtime import codec
 from farcell_runtime.errors import InternalError
 from farcell_runtime.fingerprints import Fingerprints
+from farcell_runtime.pouring import Arrival
 from farcell_runtime.values import Answer, Patch, Values
 from tests.unit.wire import through_the_wire
 
@@ -19,7 +20,11 @@ class Side:
 
     def __init__(self, **names: Any) -> None:
         self.namespace: dict[str, Any] = names
-        self.values = Values(lambda: self.namespace)
+        self.values = Values(lambda: self.namespace, self._bind)
+
+    def _bind(self, arrival: Arrival) -> None:
+        arrival.pour()
+        self.namespace.update(arrival.values)
 
     def send(self, other: Side, *names: str) -> list[str]:
         """Send names; the answer is those that the other side is known to have."""

@@ -268,16 +268,18 @@ class Payload(_message.Message):
     def __init__(self, pickles: _Optional[_Iterable[_Union[Pickle, _Mapping]]] = ..., parts: _Optional[_Iterable[bytes]] = ..., segment: _Optional[int] = ..., sizes: _Optional[_Iterable[int]] = ..., hashes: _Optional[bytes] = ...) -> None: ...
 
 class Pickle(_message.Message):
-    __slots__ = ("buffers", "name", "before", "changed")
+    __slots__ = ("buffers", "name", "before", "changed", "living")
     BUFFERS_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     BEFORE_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
+    LIVING_FIELD_NUMBER: _ClassVar[int]
     buffers: int
     name: str
     before: bytes
     changed: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, buffers: _Optional[int] = ..., name: _Optional[str] = ..., before: _Optional[bytes] = ..., changed: _Optional[_Iterable[int]] = ...) -> None: ...
+    living: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, buffers: _Optional[int] = ..., name: _Optional[str] = ..., before: _Optional[bytes] = ..., changed: _Optional[_Iterable[int]] = ..., living: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Freed(_message.Message):
     __slots__ = ("segments",)

@@ -50,7 +50,7 @@ def pack(parcel: Parcel, pool: Pool, holders: Sequence[Hashable]) -> Packed:
             )
             parts += [memoryview(b""), *item.chunks]
         else:
-            payload.pickles.add(buffers=len(item.buffers))
+            payload.pickles.add(buffers=len(item.buffers), living=sorted(item.living))
             parts += [memoryview(item.data), *(memoryview(each) for each in item.buffers)]
     sizes = [part.nbytes for part in parts]
     if sum(sizes) <= _INLINE_BYTES:
@@ -140,7 +140,7 @@ def _items(payload: pb.Payload, parts: list[memoryview]) -> Iterator[Pickled | P
         data = next(rest)
         buffers = list(itertools.islice(rest, pickle.buffers))
         if not pickle.name:
-            yield Pickled(data, tuple(buffers), frozenset())
+            yield Pickled(data, tuple(buffers), living=frozenset(pickle.living))
             continue
         numbers = iter(pickle.changed)
         before = [

@@ -30,6 +30,7 @@ from farcell_runtime.executor.prompt import Prompt
 from farcell_runtime.executor.shell import WorkerShell
 from farcell_runtime.executor.streams import Router, RunStream, follow_threads
 from farcell_runtime.messages import WorkerSpec
+from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.segments import Pool
@@ -346,14 +347,16 @@ class Runs:
                 module=import_path(value),
                 alias_of=names_of.get(id(value), ""),
             )
+        self._values.rebound(binding.name for binding in changed if binding.bound)
         done.deleted.extend(deleted)
         self._bindings = self._snapshot()
 
-    def _bind(self, values: dict[str, Any]) -> None:
+    def _bind(self, arrival: Arrival) -> None:
         """Bind what came from a driver: no change that it has to be told of."""
         with self._interrupts.held():
-            codec.home().update(values)
-            self._bindings.record(codec.home(), values)
+            arrival.pour()
+            codec.home().update(arrival.values)
+            self._bindings.record(codec.home(), arrival.values)
 
     def _snapshot(self) -> Bindings:
         return Bindings(codec.home(), self._shell.user_ns_hidden)

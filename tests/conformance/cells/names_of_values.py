@@ -85,4 +85,48 @@ NAMES_OF_VALUES = [
         "#here\nk, others",
         shows="('a', {'n': 3})",
     ),
+    case(
+        "a change in place reaches who holds the object",
+        "#here\nimport types\nheld = types.SimpleNamespace(log=[])\nlog_held = held.log\n"
+        "def holding(kept=log_held): return kept",
+        "log_held.append(1)",
+        "log_held.append(2)",
+        "#here\nheld, holding(), log_held is held.log is holding()",
+        shows="(namespace(log=[1, 2]), [1, 2], True)",
+    ),
+    case(
+        "a change in place reaches a library that holds the object",
+        "#here\nimport sys, types\nclass Model:\n    steps = 0\nmodel = Model()\n"
+        "sys.modules['hooks_here'] = types.ModuleType('hooks_here')\n"
+        "sys.modules['hooks_here'].model = model",
+        "model.steps += 1\nmodel.weights = {'w': 1}",
+        "#here\nimport hooks_here\nhooks_here.model is model, vars(hooks_here.model)",
+        shows="(True, {'steps': 1, 'weights': {'w': 1}})",
+    ),
+    case(
+        "what is bound anew is another object for who holds the old",
+        "#here\nimport sys, types\nqueue = [1]\nsys.modules['kept_queue'] = types.ModuleType('q')\n"
+        "sys.modules['kept_queue'].queue = queue",
+        "queue = [*queue, 2]",
+        "#here\nimport kept_queue\nkept_queue.queue, queue",
+        shows="([1], [1, 2])",
+    ),
+    case(
+        "a change at home reaches a task there",
+        "board = []\nimport asyncio\nasync def watch(seen):\n    while not seen:\n"
+        "        await asyncio.sleep(0.01)\n    return seen\n"
+        "task_there = asyncio.create_task(watch(board))",
+        "#here\nboard.append('x')",
+        "board\nawait task_there",
+        shows="['x']",
+    ),
+    case(
+        "an array that somebody else holds",
+        "#here\nimport numpy as np, sys, types\ngrid = np.zeros(3)\n"
+        "sys.modules['kept_grid'] = types.ModuleType('g')\nsys.modules['kept_grid'].grid = grid",
+        "grid += 1",
+        "#here\nimport kept_grid\nkept_grid.grid is grid, kept_grid.grid.tolist()",
+        shows="(True, [1.0, 1.0, 1.0])",
+        needs="numpy",
+    ),
 ]
