@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from farcell_runtime import __version__
 from farcell_runtime.config import Config
@@ -27,6 +27,9 @@ from farcell_runtime.errors import (
 )
 from farcell_runtime.launch import Launch, living_session
 
+if TYPE_CHECKING:
+    from farcell.background import BackgroundRun
+
 __all__ = [
     "AuthError",
     "CaptureError",
@@ -43,9 +46,24 @@ __all__ = [
     "VersionMismatch",
     "WorkerLost",
     "__version__",
+    "find_run",
     "load_ipython_extension",
     "unload_ipython_extension",
 ]
+
+
+def find_run(key: int | str) -> BackgroundRun:
+    """The background run of this number or name, of this notebook.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    from farcell import extension
+
+    notebook = extension.notebook_here()
+    if notebook is None:
+        raise UsageError("farcell is not loaded here", hint="%load_ext farcell")
+    return notebook.cells.find(str(key))
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,6 +105,40 @@ def interrupt(notebook: Notebook, on: str | None = None) -> str:
     return "interrupted: " + (", ".join(notebook.interrupt([on] if on else None)) or "nothing ran")
 
 
+def runs(notebook: Notebook) -> str:
+    """The background runs, oldest first."""
+    rows = [("run", "name", "gang", "state", "time", "cell")]
+    for run in notebook.cells.background.values():
+        label = run.code.strip().partition("\n")[0][:60]
+        time_text = _duration(run.elapsed_s)
+        rows.append((str(run.number), run.name or "–", run.gang, run.state, time_text, label))
+    return _table(rows) if len(rows) > 1 else "no background runs"
+
+
+def cancel(notebook: Notebook, run: str) -> str:
+    """Interrupt a background run."""
+    found = notebook.cells.find(run)
+    if found.done():
+        return f"run {run} is over: {found.state}"
+    found.cancel()
+    return f"interrupted run {run}"
+
+
+def keep(notebook: Notebook, run: str, name: str) -> str:
+    """Have a name be what a run made of it."""
+    number = int(run) if run.isdigit() else notebook.cells.find(run).number
+    notebook.cells.overlaps.keep(number, name)
+    return f"'{name}' is what run {run} made of it"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+
+
 def names(notebook: Notebook, on: str | None = None) -> str:
     """The names that the notebook and its gangs share: what they are and who has them."""
     directory = notebook.names.directory
@@ -119,11 +154,7 @@ def names(notebook: Notebook, on: str | None = None) -> str:
         rows.append((name, entry.type_name or "–", size, ", ".join(holders), rest))
     if len(rows) == 1:
         return "no names" if on is None else f"gang {on} has the newest of no name"
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
+    return _table(rows)
 
 
 def logs(notebook: Notebook, on: str | None = None, lines: int = 40, head: bool = False) -> str:

@@ -186,6 +186,10 @@ class Directory:
         """Why ``name`` is gone, if it is; empty otherwise."""
         return self._lost.get(name, "")
 
+    def versions(self) -> dict[str, int]:
+        """The newest version of each name."""
+        return {name: entry.version for name, entry in self._entries.items()}
+
     def check(self) -> None:
         """Raise ``AssertionError`` if an invariant does not hold."""
         for name, entry in self._entries.items():

@@ -6,6 +6,8 @@ import atexit
 import contextlib
 from typing import Any
 
+from IPython import get_ipython
+
 from farcell import completion
 from farcell.magics import FarcellMagics
 from farcell.notebook import Notebook
@@ -46,6 +48,11 @@ def unload(shell: Any) -> None:
 def notebook_of(shell: Any) -> Notebook | None:
     """What ``load`` made of ``shell``."""
     return getattr(shell, _LOADED, None)
+
+
+def notebook_here() -> Notebook | None:
+    """What ``load`` made of the shell of this process."""
+    return notebook_of(get_ipython())
 
 
 def _local_cell(lines: list[str]) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 _ENCODER = json.JSONEncoder(default=str)
@@ -11,14 +14,14 @@ _ENCODER = json.JSONEncoder(default=str)
 
 def parent_json(shell: Any) -> bytes:
     """The message that asked for the cell, as JSON, without content; ``{}`` in a terminal."""
-    parent = _parent(shell)
+    parent = parent_of(shell)
     kept = {key: parent[key] for key in ("header", "metadata", "parent_header") if key in parent}
     return _ENCODER.encode(kept).encode()
 
 
 def cell_id(shell: Any) -> str:
     """The cell's id; empty where it has none."""
-    return str(_parent(shell).get("metadata", {}).get("cellId", ""))
+    return str(parent_of(shell).get("metadata", {}).get("cellId", ""))
 
 
 def notebook_path() -> str:
@@ -26,6 +29,29 @@ def notebook_path() -> str:
     return os.environ.get("JPY_SESSION_NAME", "")
 
 
-def _parent(shell: Any) -> dict[str, Any]:
+def parent_of(shell: Any) -> dict[str, Any]:
+    """Jupyter's message that asked for the cell that runs now; empty in a terminal."""
     parent: dict[str, Any] = shell.get_parent() if hasattr(shell, "get_parent") else {}
     return parent
+
+
+@contextlib.contextmanager
+def in_cell(shell: Any, parent: Any) -> Iterator[None]:
+    """Have what this thread shows appear in the cell whose message was ``parent``."""
+    if not parent or not hasattr(shell, "get_parent"):
+        yield  # a terminal, or it may appear in the cell that runs now
+    elif hasattr(shell, "set_thread_parent"):
+        tokens = shell.set_thread_parent(parent)
+        try:
+            yield
+        finally:
+            shell.reset_thread_parent(tokens)
+    elif threading.current_thread() is threading.main_thread():
+        before = shell.get_parent()
+        shell.set_parent(parent)
+        try:
+            yield
+        finally:
+            shell.set_parent(before)
+    else:
+        yield  # ipykernel before 7.4: it appears in the cell that runs now

@@ -24,6 +24,7 @@ from farcell_runtime.transport.payload import Arrivals
 from farcell_runtime.transport.worker_client import WorkerClient
 
 _TELL_AFTER_S = 0.5
+_BUSY_S = 1.0  # without an answer for so long, a worker is taken to be busy with a cell
 _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 
 
@@ -64,15 +65,19 @@ class Rank:
             self.client.send(pb.ToWorker(freed=freed))
         self.client.send(message, descriptors)
 
-    def expect(self, run: str, mailbox: Mailbox) -> LogReader:
+    def expect(self, run: str, mailbox: Mailbox, *, keeps_log: bool) -> LogReader:
         """Have the messages of ``run``, which is sent next, put into ``mailbox``.
+
+        Args:
+            keeps_log: whether the worker keeps its log even if that stays empty.
 
         Returns:
             Its log: the worker numbers them in the order in which runs reach it.
         """
         self._listen(run, mailbox)
         self._log += 1
-        self._cells.add(run)
+        if not keeps_log:  # else others may be on their way behind it when it ends
+            self._cells.add(run)
         return LogReader(self.member.log_folder, str(self._log))
 
     @contextlib.contextmanager
@@ -244,6 +249,21 @@ class Gang:
         finally:
             for rank in self.ranks:
                 rank.give_up(number)
+
+    def alias(self, name: str, other: str) -> None:
+        """Have each rank bind ``other`` to the object that it has under ``name`` by then."""
+        number = next(self._numbers)
+        request = pb.Inspect(request=number, kind="alias", text=f"{name} {other}")
+        for rank in self.ranks:
+            rank.ask(number, pb.ToWorker(inspect=request))
+
+    def has_changed(self, name: str) -> bool:
+        """Whether rank 0's value is not what it was sent, or has sent; true if it is busy."""
+        try:
+            found = self.inspect(self.ranks[0], "differing", json.dumps([name]), timeout_s=_BUSY_S)
+        except (FarcellError, TimeoutError):
+            return True
+        return bool(json.loads(found))
 
     def _compare_packages(self, rank: Rank) -> None:
         theirs = json.loads(self.inspect(rank, "packages"))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from farcell.front_end import in_cell, parent_of
 from farcell.output import CellOutput
 from farcell_runtime.runlog import Event, LogReader, Text
 
@@ -40,15 +41,23 @@ class LateOutput:
         self._thread: threading.Thread | None = None
 
     def follow(
-        self, logs: list[LogReader], comms: Callable[[Event], None], *, widgets: bool
+        self,
+        logs: list[LogReader],
+        comms: Callable[[Event], None],
+        *,
+        widgets: bool,
+        parent: Any = None,
     ) -> None:
-        """Follow ``logs``, read up to now, of a run of the cell that runs now.
+        """Follow ``logs``, read up to now, of a run.
 
-        ``comms`` takes its comm events; ``widgets`` says whether it has made comms.
+        Args:
+            comms: takes its comm events.
+            widgets: whether it has made comms.
+            parent: the message that asked for its cell; by default for the one that runs now.
         """
         if not logs:
             return
-        parent = self._shell.get_parent() if hasattr(self._shell, "get_parent") else None
+        parent = parent or parent_of(self._shell)
         with self._lock:
             for log in logs:
                 log.close()
@@ -104,7 +113,7 @@ class LateOutput:
         output = followed.output
         for item in output.read(followed.log):
             parent = self._captors.get(output.captured_by, followed.parent)
-            with _in_cell(self._shell, parent if _belongs(item) else None):
+            with in_cell(self._shell, parent if _belongs(item) else None):
                 output.show(item)
                 if isinstance(item, Text):
                     output.flush()
@@ -121,25 +130,3 @@ def _belongs(item: Text | Event) -> bool:
         return True
     kind = item.content["msg_type"] if item.kind == "message" else item.kind
     return not kind.startswith("comm_") and kind != "update_display_data"
-
-
-@contextlib.contextmanager
-def _in_cell(shell: Any, parent: Any) -> Iterator[None]:
-    """Have what this thread shows appear in the cell whose message was ``parent``."""
-    if parent is None or not hasattr(shell, "get_parent"):
-        yield  # a terminal, or it may appear in the cell that runs now
-    elif hasattr(shell, "set_thread_parent"):
-        tokens = shell.set_thread_parent(parent)
-        try:
-            yield
-        finally:
-            shell.reset_thread_parent(tokens)
-    elif threading.current_thread() is threading.main_thread():
-        before = shell.get_parent()
-        shell.set_parent(parent)
-        try:
-            yield
-        finally:
-            shell.set_parent(before)
-    else:
-        yield  # ipykernel before 7.4: it appears in the cell that runs now

@@ -8,6 +8,7 @@ from typing import Any
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from farcell import cluster
+from farcell.background import BackgroundRun
 from farcell.failures import is_remote
 from farcell.notebook import Notebook
 from farcell.options import CLUSTER, REMOTE, leading_options, nearest, split
@@ -25,7 +26,7 @@ class FarcellMagics(Magics):
         self._notebook = notebook
 
     @line_cell_magic
-    def remote(self, line: str, cell: str | None = None) -> None:
+    def remote(self, line: str, cell: str | None = None) -> BackgroundRun | None:
         """Run a cell, or the expression on the line, on the cluster. See ``%%remote --help``."""
         if cell is None:
             words, code = leading_options(line, REMOTE)
@@ -39,9 +40,20 @@ class FarcellMagics(Magics):
         elif options["local"]:
             self._shell.run_cell(code)  # "%remote --local x": a cell is rewritten before it runs
         elif options["dry_run"]:
-            print(self._notebook.dry_run(_shape(options), code))
+            print(self._notebook.cells.dry_run(_shape(options), code))
+        elif options["background"] or options["name"]:
+            return self._notebook.cells.start(
+                _shape(options),
+                code,
+                header=header,
+                timeout_s=options["timeout"],
+                name=options["name"],
+            )
         elif code.strip():
-            self._notebook.run(_shape(options), code, header=header, timeout_s=options["timeout"])
+            self._notebook.cells.run(
+                _shape(options), code, header=header, timeout_s=options["timeout"]
+            )
+        return None
 
     @line_magic
     def cluster(self, line: str) -> None:
@@ -67,8 +79,8 @@ class FarcellMagics(Magics):
         if line.strip() or not is_remote(getattr(sys, "last_value", None)):
             self._original_debug(line)
             return
-        gang = self._notebook.last_gang
-        self._notebook.run_on(gang, "%debug")
+        cells = self._notebook.cells
+        cells.run_on(cells.last_gang, "%debug")
 
     def take_over_debug(self) -> None:
         """Stand in front of IPython's own ``%debug``."""

@@ -8,32 +8,29 @@ before a cell by what its syntax shows, else at the moment of the read.
 from __future__ import annotations
 
 import builtins
-import contextlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
 from farcell.capture import Reads, reads_of
 from farcell.directory import KERNEL, Directory
 from farcell.fetching_builtins import FetchingBuiltins
 from farcell.gang import Gang
+from farcell.incoming import Incoming
 from farcell.parsing import looked_up
 from farcell.ranks import Ranks
-from farcell.remote_value import RemoteValue
+from farcell.remote_value import RemoteValue, lives_elsewhere
 from farcell.shipment import Shipment, groups_of, submodules
 from farcell.stops import stops_held
-from farcell_runtime import codec
-from farcell_runtime.bindings import Bindings, imported, is_hidden, type_name
+from farcell_runtime.bindings import RESULTS, Bindings, imported, is_hidden, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
-from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
-from farcell_runtime.values import Differs, Patch, Pieces, Values
+from farcell_runtime.values import Patch, Pieces, Values
 
-_RESULTS = ("_", "__", "___")  # which any cell binds
 _SMALL_BYTES = 64 << 10  # what a string only mentions is sent along up to this size
 
 
@@ -62,27 +59,36 @@ class Names:
         self._fetch_limit_bytes = fetch_limit_bytes
         self._pool = pool
         self.directory = Directory()
-        self._shell = shell
-        self._gang_named = gang_named
+        self.shell = shell
+        self.gang_named = gang_named
         self._values: dict[str, Values] = {}
         # What names held here before a gang changed them: what turns out unchanged is put back.
         self._shadows: dict[str, object] = {}
         self._lock = threading.RLock()
         self._here = self._snapshot()
+        self._incoming = Incoming(
+            shell,
+            self.directory,
+            self._shadows,
+            self.values_for,
+            rebound=self._rebound,
+            record=lambda names: self._here.record(shell.user_ns, names),
+            fetch_whole=self._fetch_whole,
+        )
         self._builtins = FetchingBuiltins(self._fetch_missing)
 
     def install(self) -> None:
         """Have reads of absent names fetch them."""
-        self._shell.user_ns["__builtins__"] = self._builtins
+        self.shell.user_ns["__builtins__"] = self._builtins
         self.observe("")
 
     def uninstall(self) -> None:
-        self._shell.user_ns["__builtins__"] = builtins
+        self.shell.user_ns["__builtins__"] = builtins
 
     def observe(self, code: str) -> None:
         """Take in what ``code``, which ran in the notebook, has changed."""
         with self._lock:
-            namespace = self._shell.user_ns
+            namespace = self.shell.user_ns
             reached = self._closure(mentioned(code)) if code else set()
             changed, deleted = self._here.changes(namespace, reached)
             for binding in changed:
@@ -91,8 +97,7 @@ class Names:
                     continue  # what stands for values elsewhere is not them
                 self._shadows.pop(binding.name, None)
                 if binding.bound:
-                    for values in self._values.values():
-                        values.rebound([binding.name])
+                    self._rebound([binding.name])
                 self.directory.changed(KERNEL, binding.name, type_name=binding.type_name)
             for name in deleted:
                 self.directory.deleted(KERNEL, name)
@@ -110,7 +115,7 @@ class Names:
         """
         with self._lock:
             shipment, pieces, groups = self._plan(gang.name, code)
-            values = self._values_for(gang.name)
+            values = self.values_for(gang.name)
             shipment.forget = self.directory.take_forgotten(gang.name)
             values.forget(shipment.forget)
             if not shipment.sizes:
@@ -136,22 +141,21 @@ class Names:
         """``gang`` has got ``shipment``."""
         self.directory.received(gang, (name for name in shipment.sizes if name in self.directory))
 
-    def refused(self, gang: str, shipment: Shipment) -> None:
-        """``gang`` could not take ``shipment``."""
+    def refused(self, gang: str, names: Collection[str]) -> None:
+        """``gang`` has no value of ``names`` that counts: it could not take it."""
         with self._lock:
-            self.directory.refused(gang, shipment.sizes)
-            self._values_for(gang).forget(shipment.sizes)
+            self.directory.refused(gang, names)
+            self.values_for(gang).forget(names)
 
     def gang_changed(self, gang: str, done: pb.Done, code: str = "") -> None:
         """Take in what has changed on ``gang``, where ``code`` ran."""
         if not (done.names or done.deleted):
             return
         with self._lock:
-            namespace = self._shell.user_ns
-            values = self._values_for(gang)
+            namespace = self.shell.user_ns
+            values, mentions = self.values_for(gang), mentioned(code)
             values.doubt(report.name for report in done.names)
             values.forget(done.deleted)
-            mentions = mentioned(code)
             for report in done.names:
                 if self._is_outdated(gang, report, mentions):
                     values.forget([report.name])
@@ -186,8 +190,15 @@ class Names:
             # The cell was to bind it, and so was not sent it, and failed before it did.
             return True
         # A thread or task there bound it between cells, and the notebook did later.
-        unasked = name not in mentions and name not in _RESULTS
+        unasked = name not in mentions and name not in RESULTS
         return unasked and self.directory.is_newest(KERNEL, name)
+
+    def delete(self, name: str) -> None:
+        """Delete ``name`` wherever it is."""
+        with self._lock:
+            self.shell.user_ns.pop(name, None)
+            self.directory.deleted(KERNEL, name)
+            self._here.record(self.shell.user_ns, [name])
 
     def gang_gone(self, gang: str, why: str) -> list[str]:
         """Take in that ``gang`` is gone; the answer is the names that are lost with it."""
@@ -197,7 +208,7 @@ class Names:
             for name, shadow in list(self._shadows.items()):
                 # Nobody can tell any more whether it changed, so what was here is what there is.
                 if self.directory.holders(name) == [gang]:
-                    self._shell.user_ns[name] = shadow
+                    self.shell.user_ns[name] = shadow
                     self.directory.changed(KERNEL, name, type_name=type_name(shadow))
                     del self._shadows[name]
             for name in self.directory.only_at(gang):
@@ -205,9 +216,9 @@ class Names:
                 self._import_again(name)
             lost = self.directory.gone(gang, why)
             for name in lost:
-                if isinstance(self._shell.user_ns.get(name), RemoteValue):
-                    del self._shell.user_ns[name]
-            self._here.record(self._shell.user_ns, handled + lost)
+                if isinstance(self.shell.user_ns.get(name), RemoteValue):
+                    del self.shell.user_ns[name]
+            self._here.record(self.shell.user_ns, handled + lost)
             return lost
 
     def found(self, gang: str, names: Iterable[str]) -> None:
@@ -215,15 +226,15 @@ class Names:
         with self._lock:
             for name in names:
                 self.directory.changed(gang, name)
-                self._shell.user_ns.pop(name, None)
-                self._here.record(self._shell.user_ns, [name])
+                self.shell.user_ns.pop(name, None)
+                self._here.record(self.shell.user_ns, [name])
 
     def fetch_for(self, code: str) -> None:
         """Fetch what a cell that is about to run in the notebook reads and the notebook lacks."""
         with self._lock:
             if not self._stale():
                 return
-            reads = reads_of(code, self._shell.transform_cell)
+            reads = reads_of(code, self.shell.transform_cell)
             certain, perhaps = self._what_is_read(reads)
             wanted = certain | (perhaps if reads.dynamic or reads.everything else set())
             self.fetch(wanted)
@@ -243,7 +254,7 @@ class Names:
                 holder = self.directory.holders(name)[0]
                 by_gang.setdefault(holder, []).append(name)
             for gang, wanted in by_gang.items():
-                self._fetch_from(self._gang_named(gang), wanted, most_bytes)
+                self._incoming.fetch(self.gang_named(gang), wanted, most_bytes)
 
     def absent(self) -> list[str]:
         """The names that are newest elsewhere, and so not here until somebody reads them."""
@@ -263,7 +274,7 @@ class Names:
             value = imported(path)
         except Exception:  # whatever that module raises: then its name is lost like any other
             return
-        self._shell.user_ns[name] = value
+        self.shell.user_ns[name] = value
         self.directory.changed(KERNEL, name, type_name=type_name(value), module=path)
 
     def _stale(self) -> bool:
@@ -271,7 +282,7 @@ class Names:
 
     def _what_is_read(self, reads: Reads) -> tuple[set[str], set[str]]:
         certain = self._closure(reads.names)
-        texts = [self._shell.user_ns.get(name) for name in reads.texts]
+        texts = [self.shell.user_ns.get(name) for name in reads.texts]
         mentions = {word for text in texts if isinstance(text, str) for word in mentioned(text)}
         perhaps = self._closure(reads.maybe | mentions)
         if reads.everything:
@@ -279,14 +290,14 @@ class Names:
         return certain, perhaps - certain
 
     def _closure(self, names: Iterable[str]) -> set[str]:
-        namespace = self._shell.user_ns
+        namespace = self.shell.user_ns
 
         def reads(name: str) -> Iterable[str]:
             if name in namespace:
                 return value_reads(namespace[name], namespace)
             return self.directory.entry(name).reads if name in self.directory else ()
 
-        hidden = self._shell.user_ns_hidden
+        hidden = self.shell.user_ns_hidden
         return closure(
             names,
             reads,
@@ -299,18 +310,15 @@ class Names:
         lost = [
             name
             for name in names
-            if name not in self._shell.user_ns and self.directory.why_lost(name)
+            if name not in self.shell.user_ns and self.directory.why_lost(name)
         ]
         if not lost:
             return
         # A string that mentions a lost name (`"x" in globals()`) asks for nothing.
-        certain = looked_up(code, self._shell.transform_cell)
+        certain = looked_up(code, self.shell.transform_cell)
         for name in lost:
             if name in certain:
-                why = self.directory.why_lost(name)
-                raise ObjectLost(
-                    f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
-                )
+                raise _lost(name, self.directory.why_lost(name))
 
     def _bring_home(self, gang: str, certain: set[str], perhaps: set[str]) -> None:
         """Fetch what only another gang holds, so that it can be sent from here."""
@@ -323,14 +331,15 @@ class Names:
 
     def _plan(self, gang: str, code: str) -> tuple[Shipment, Pieces, list[set[str]]]:
         """What would go, what its values are, and which names go together or not at all."""
-        reads = reads_of(code, self._shell.transform_cell)
+        reads = reads_of(code, self.shell.transform_cell)
         certain, perhaps = self._what_is_read(reads)
         self._check_not_lost(code, reads.names)
         if not (certain or perhaps):
             return Shipment(), Pieces(), []
         self._bring_home(gang, certain, perhaps)
-        namespace = self._shell.user_ns
-        values = self._values_for(gang)
+        namespace = self.shell.user_ns
+        perhaps = {name for name in perhaps if not lives_elsewhere(namespace.get(name), gang)}
+        values = self.values_for(gang)
         wanted = set(self.directory.lacking(gang, certain | perhaps))
         while True:
             groups = groups_of(certain | wanted, self.directory, namespace)
@@ -368,114 +377,26 @@ class Names:
         shipment.unchanged = sorted(name for name in certain - wanted if name in self.directory)
         return shipment, pieces, groups
 
-    def _values_for(self, gang: str) -> Values:
-        return self._values.setdefault(gang, Values(lambda: self._shell.user_ns, self._bind))
+    def values_for(self, gang: str) -> Values:
+        """What is known of the values that notebook and gang have in common."""
+        return self._values.setdefault(gang, Values(lambda: self.shell.user_ns, self._bind))
 
     def _bind(self, arrival: Arrival) -> None:
         with stops_held():
             arrival.pour()
-            self._shell.user_ns.update(arrival.values)
+            self.shell.user_ns.update(arrival.values)
 
-    def _fetch_from(self, gang: Gang, names: list[str], most_bytes: int) -> None:
-        if len(gang.ranks) > 1:
-            self._fetch_from_ranks(gang, names, most_bytes)
-            return
-        without = {name for name in names if name not in self._shadows}
-        # Names of one object come together, or they would be several afterwards.
-        without |= {other for name in without for other in self.directory.group(name)}
-        others = [name for name in names if name in without]
-        shadowed = [name for name in names if name not in without]
-        if shadowed:
-            self._fetch_changes(gang, shadowed, most_bytes)
-        if others:
-            [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
-            with self._into_shadows(gang.name, others):
-                self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
-            self._settle(gang.name, others, fetched)
-
-    def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
-        """Fetch what has changed in values that are still here as they were."""
-        [fetched] = gang.fetch(names, most_bytes=most_bytes)
-        values = self._values_for(gang.name)
-        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
-        with self._into_shadows(gang.name, names):
-            try:
-                values.receive(parcel)
-            except Differs:
-                [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
-                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
-        values.confirm(fetched.unchanged)
-        self._settle(gang.name, names, fetched)
-
-    @contextlib.contextmanager
-    def _into_shadows(self, gang: str, names: list[str]) -> Iterator[None]:
-        """Have the values of ``names`` that arrive from ``gang`` find those that were here."""
-        namespace = self._shell.user_ns
-        # Whatever comes between, they are not taken for what is there any more.
-        living = {name: self._shadows.pop(name) for name in names if name in self._shadows}
-        namespace.update(living)
-        try:
-            yield
-        except BaseException:
-            for name in names:
-                namespace.pop(name, None)
-            raise
-        rebound = [name for name in names if living.get(name) is not namespace.get(name)]
-        for other, values in self._values.items():
-            if other != gang:
-                values.rebound(rebound)
-
-    def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:
-        for name in names:
-            answers = gang.fetch([name], anew=True, most_bytes=most_bytes)
-            parcels = [
-                rank.arrivals.unpack(answer.values)
-                for rank, answer in zip(gang.ranks, answers, strict=True)
-            ]
-            loaded = [parcel.load() for parcel in parcels]
-            if all(name in part for part in loaded):
-                alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1
-                if alike:
-                    with self._into_shadows(gang.name, [name]):
-                        self._values_for(gang.name).receive(parcels[0])
-                else:
-                    self._shell.user_ns[name] = Ranks(part[name] for part in loaded)
-            self._settle(gang.name, [name], answers[0])
-
-    def _settle(self, gang: str, names: list[str], fetched: pb.Fetched) -> None:
-        """Record what was fetched, and stand something in for what could not be."""
-        for name in names:
-            self._shadows.pop(name, None)
-            if name in fetched.unknown:
-                self.directory.deleted(gang, name)
-                self._shell.user_ns.pop(name, None)
-            elif name in fetched.missing:
-                why = fetched.missing[name]
-                self.directory.set_stuck(name, why)
-                self._shell.user_ns[name] = RemoteValue(
-                    name,
-                    gang,
-                    fetched.types[name],
-                    fetched.reprs[name],
-                    why,
-                    fetch=self._fetch_whole if name in fetched.too_large else None,
-                )
-            else:
-                self.directory.received(KERNEL, [name])
-                if name in _RESULTS:
-                    # IPython keeps up only the results that it knows.
-                    value = self._shell.user_ns[name]
-                    setattr(self._shell.displayhook, name, value)
-                    self._shell.user_ns_hidden[name] = value
-        self.directory.moved(fetched.sizes)
-        self._here.record(self._shell.user_ns, names)
+    def _rebound(self, names: Collection[str], by: str = "") -> None:
+        """``names`` have other objects now than those whose values gangs other than ``by`` have."""
+        for gang, values in self._values.items():
+            if gang != by:
+                values.rebound(names)
 
     def _fetch_whole(self, name: str) -> Any:
-        """The value of a name, whatever its size."""
         with self._lock:
             if name in self.directory and not self.directory.is_newest(KERNEL, name):
                 self.fetch([name], most_bytes=0)
-            return self._shell.user_ns[name]
+            return self.shell.user_ns[name]
 
     def _fetch_missing(self, name: str) -> Any:
         """The value of a name that was looked up and is not here."""
@@ -484,13 +405,15 @@ class Names:
         with self._lock:
             if name in self.directory and not self.directory.is_newest(KERNEL, name):
                 self.fetch([name])
-                if name in self._shell.user_ns:
-                    return self._shell.user_ns[name]
+                if name in self.shell.user_ns:
+                    return self.shell.user_ns[name]
             if why := self.directory.why_lost(name):
-                raise ObjectLost(
-                    f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
-                )
+                raise _lost(name, why)
         raise KeyError(name)
 
     def _snapshot(self) -> Bindings:
-        return Bindings(self._shell.user_ns, self._shell.user_ns_hidden)
+        return Bindings(self.shell.user_ns, self.shell.user_ns_hidden)
+
+
+def _lost(name: str, why: str) -> ObjectLost:
+    return ObjectLost(f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'")

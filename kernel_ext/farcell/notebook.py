@@ -12,17 +12,15 @@ from concurrent.futures import Future
 from typing import Any
 
 from farcell import front_end
+from farcell.cells import Cells
 from farcell.comms import Comms
 from farcell.failures import TracebackHook, errors_shown
 from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.options import runs_remotely
-from farcell.receipt import dry_run
 from farcell.reports import RunReports
-from farcell.run import Run
-from farcell_runtime import ambient, codec, settings
-from farcell_runtime.ambient import Ambient
+from farcell_runtime import codec, settings
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionLost, UsageError
 from farcell_runtime.launch import Launch, living_session
@@ -50,21 +48,27 @@ class Notebook:
         self._config = Config.from_environment()
         limit_bytes = self._config.fetch_limit_bytes
         self.names = Names(shell, self._gang_named, self._pool, limit_bytes)
-        self.last_gang = ""  # of the last run that failed, for %debug
         self._launch = launch
         self._session: Future[Session] | None = None
         self._gangs: dict[str, Gang] = {}
         self._shapes: dict[str, Shape] = {}
-        self._ambient: dict[str, Ambient] = {}
-        self._last_ambient: Ambient | None = None  # none once local code has run
         self._news: list[pb.WorkerExit | pb.Gang | SessionLost] = []
-        self._running: dict[str, Run] = {}
         self._lock = threading.RLock()
         self._tracebacks = TracebackHook(shell)
-        self._reports = RunReports(self._report)
         self._late = LateOutput(shell)
-        self._comms = Comms(
-            shell, self._late, busy=self._is_busy, interrupt=self._interrupt_handling
+        self._comms = Comms(shell, self._late, busy=self._is_busy, interrupt=self._interrupt_run)
+        self.cells = Cells(
+            shell,
+            self.names,
+            RunReports(self._report),
+            self._late,
+            self._comms,
+            gang=self.gang,
+            config=lambda: self._config,
+            take_changes=self._take_changes,
+            take_news=self._take_news,
+            interrupt=self._interrupt_run,
+            kill=self._kill_gang,
         )
         # Gangs from before this kernel started, whose names are still to be taken in.
         self._to_adopt: list[pb.Gang] = []
@@ -203,110 +207,6 @@ class Notebook:
 
     # ---- cells ------------------------------------------------------------------------------
 
-    def run(
-        self,
-        shape: Shape,
-        code: str,
-        *,
-        header: str = "",
-        timeout_s: float | None = None,
-    ) -> None:
-        """Run a cell on the gang of ``shape``, as the cell that runs now.
-
-        Raises:
-            BaseException: what the cell raised.
-            CaptureError: if a name that it reads can't travel; then nothing ran.
-            WorkerLost: if a worker died under it.
-        """
-        self._take_changes()
-        self.names.observe("")
-        gang = self.gang(shape)
-        shipment = self.names.capture(gang, code)
-        here = self._ambient_here(gang)
-        number = self.shell.displayhook.prompt_count
-        execute = pb.Execute(
-            epoch=gang.epoch,
-            code=code,
-            header=header,
-            execution_count=number,
-            stdin_allowed=True,
-            filename=self.shell.compile.get_code_name(code, code, number),
-            ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
-            forget=shipment.forget,
-            parent=front_end.parent_json(self.shell),
-            modules=shipment.modules,
-        )
-        run = Run(
-            gang,
-            execute,
-            shipment.packed,
-            self.shell,
-            timeout_s=timeout_s,
-            grace_s=self._config.interrupt_grace_s,
-            interrupt=self._interrupt_run,
-            kill=self._kill_run,
-            price=lambda: self.names.directory.price(gang.name),
-            comms=self._comms.of(gang),
-        )
-        self._ambient[gang.name] = here
-        self._running[run.id] = run
-
-        def meanwhile() -> None:
-            self.names.arrived(gang.name, shipment)
-            self._reports.started(run.id, gang.name, code, front_end.cell_id(self.shell))
-
-        try:
-            run.carry_out(meanwhile)
-        except BaseException as fault:
-            # Nobody knows what reached the gang: it is sent again when next read.
-            self.names.refused(gang.name, shipment)
-            self._ambient.pop(gang.name, None)
-            self._reports.ended(run.id, fault)
-            raise
-        finally:
-            self._running.pop(run.id, None)
-            self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
-        error = run.error()
-        self._reports.ended(run.id, error)
-        if run.done is not None and run.done.status == "refused":
-            self.names.refused(gang.name, shipment)
-            if shipment.patches:
-                # Something there is not what it was taken for: whole, it will be.
-                self.run(shape, code, header=header, timeout_s=timeout_s)
-                return
-            if isinstance(error, UsageError):
-                names = ", ".join(f"'{name}'" for name in shipment.sizes)
-                error = UsageError(f"{names} {error.message}", hint=error.hint)
-        elif run.done is not None:
-            self.names.gang_changed(gang.name, run.done, code)
-            trouble = ambient.apply(run.done.ambient)
-            if run.done.ambient:
-                self._last_ambient = None
-                self._ambient[gang.name] = self._ambient_here(gang)
-            if trouble:
-                print(trouble, file=sys.stderr)
-            if run.done.lost_bytes:
-                print(
-                    f"farcell: the disk is full: {run.done.lost_bytes:,} bytes of output are lost",
-                    file=sys.stderr,
-                )
-        self._take_news()
-        if error is not None:
-            if not isinstance(error, FarcellError):
-                self.last_gang = gang.name
-            raise error
-
-    def run_on(self, gang: str, code: str) -> None:
-        """Run code on a gang that there is."""
-        if gang not in self._shapes:
-            raise UsageError("the gang of the last error is gone", hint="run the cell again")
-        self.run(self._shapes[gang], code)
-
-    def dry_run(self, shape: Shape, code: str) -> str:
-        """What ``run`` would send, and why; nothing is sent."""
-        self.names.observe("")
-        return dry_run(shape.gang, self.names.preview(shape.gang, code))
-
     def complete(self, text: str) -> list[str]:
         """What ``text`` may go on as, of the names that live on gangs and their attributes."""
         name, dot, _ = text.partition(".")
@@ -345,7 +245,7 @@ class Notebook:
         code = (result.info.raw_cell or "") if result.info is not None else ""
         if not runs_remotely(code):  # else the next cell is soon enough
             self.names.observe(code)
-            self._last_ambient = None
+            self.cells.local_code_ran()
 
     # ---- what happens elsewhere -------------------------------------------------------------
 
@@ -399,14 +299,15 @@ class Notebook:
                     self._forget_gangs(item.message)
 
     def _take_changes(self) -> None:
-        """On the main thread, between cells: take in what the handlers of widgets have changed."""
+        """On the main thread, between cells: take in what ran beside them has changed."""
         for gang, done in self._comms.settle():
             if self._gangs.get(gang.name) is gang:
                 self.names.gang_changed(gang.name, done)
+        self.cells.take_in()
 
     def _lose_gang(self, name: str, why: str) -> None:
         gang = self._gangs.pop(name, None)
-        self._ambient.pop(name, None)
+        self.cells.gang_gone(name)
         lost = self.names.gang_gone(name, why)
         if gang is not None:
             self._comms.gang_gone(gang)
@@ -446,14 +347,6 @@ class Notebook:
                 names = ", ".join(gang.names[:8]) + (" …" if len(gang.names) > 8 else "")
                 print(f"farcell: attached to gang {gang.name}, which holds {names}")
 
-    def _ambient_here(self, gang: Gang) -> Ambient:
-        alone = len(gang.ranks) == 1
-        before = self._last_ambient
-        if before is not None and alone != ("random" in before.settings):
-            before = None
-        self._last_ambient = Ambient.here(before, generators=alone)
-        return self._last_ambient
-
     def _gang_named(self, name: str) -> Gang:
         return self._gangs[name]
 
@@ -462,21 +355,17 @@ class Notebook:
             return False
         return future.exception() is not None or future.result().lost is not None
 
-    def _interrupt_run(self, run: Run) -> None:
-        # If the session is over, the run hears of that by itself.
-        with contextlib.suppress(FarcellError):
-            self._session_now().interrupt(run.gang.name, run.id)
-
-    def _is_busy(self, gang: Gang) -> bool:
-        return any(run.gang is gang for run in list(self._running.values()))
-
-    def _interrupt_handling(self, gang: Gang, run: str) -> None:
+    def _interrupt_run(self, gang: Gang, run: str) -> None:
+        # If the session is over, whoever follows the run hears of that by itself.
         with contextlib.suppress(FarcellError):
             self._session_now().interrupt(gang.name, run)
 
-    def _kill_run(self, run: Run) -> None:
+    def _is_busy(self, gang: Gang) -> bool:
+        return self.cells.is_busy(gang)
+
+    def _kill_gang(self, gang: Gang) -> None:
         with contextlib.suppress(FarcellError):
-            self._session_now().restart(run.gang.name)
+            self._session_now().restart(gang.name)
 
     def _session_now(self) -> Session:
         future = self._session

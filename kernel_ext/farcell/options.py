@@ -81,8 +81,10 @@ class Command:
                 raise UsageError(f"{flag} {text}: {error}", hint=self.usage()) from None
         if words and not self.words:
             raise UsageError(f"{self.name} does not take {words[0]!r}", hint=self.usage())
-        if self.words and (len(words) > 1 or not (words or self.words.startswith("["))):
-            raise UsageError(f"{self.name} takes one {self.words}", hint=self.usage())
+        most = self.words.split()
+        least = [word for word in most if not word.startswith("[")]
+        if not len(least) <= len(words) <= len(most):
+            raise UsageError(f"{self.name} takes {self.words}", hint=self.usage())
         return values
 
     def usage(self) -> str:
@@ -182,6 +184,13 @@ def gang_name(text: str) -> str:
     return text
 
 
+def run_name(text: str) -> str:
+    """A name for a background run: a word that is no number."""
+    if not text or text.isdigit() or any(c.isspace() for c in text):
+        raise ValueError("a run's name is one word, and no number")
+    return text
+
+
 REMOTE = Command(
     "%%remote",
     "Run the cell on the cluster as if it ran here. Without options it runs on the gang `default`\n"
@@ -191,6 +200,8 @@ REMOTE = Command(
         Option("--gpus", "N GPUs in all, divided evenly over the ranks", "N", count, 0),
         Option("--cpus", "reserve N cores in all (none are reserved otherwise)", "N", amount, 0.0),
         Option("--on", "the gang of this name, made when first used", "NAME", gang_name, ""),
+        Option("--background", "go on at once; the cell's output goes on appearing in it"),
+        Option("--name", "the same, and call the run NAME", "NAME", run_name, ""),
         Option("--timeout", "interrupt the cell after S seconds", "S", amount),
         Option("--dry-run", "say what would be sent, and run nothing"),
         Option("--local", "run the cell here, in the notebook's kernel, to compare"),
@@ -229,6 +240,18 @@ CLUSTER = {
         "%cluster names",
         "Show the names that notebook and gangs share: type, size, and who has the newest.",
         (Option("--on", "only those whose newest value the gang of this name has", "NAME"),),
+    ),
+    "runs": Command(
+        "%cluster runs", "Show the background runs: what they are, where, and how far they got."
+    ),
+    "cancel": Command(
+        "%cluster cancel", "Interrupt a background run, by its number or name.", (), "RUN"
+    ),
+    "keep": Command(
+        "%cluster keep",
+        "Have NAME be what that run has made of it, where it was changed elsewhere meanwhile.",
+        (),
+        "RUN NAME",
     ),
     "logs": Command(
         "%cluster logs",

@@ -32,8 +32,11 @@ class Front(Protocol):
 class CellOutput:
     """Writes one run's output into the cell that runs now."""
 
-    def __init__(self, shell: Front, comms: Callable[[Event], None]) -> None:
-        """``comms`` takes the events of comms."""
+    def __init__(
+        self, shell: Front, comms: Callable[[Event], None], *, beside: bool = False
+    ) -> None:
+        """``comms`` takes the events of comms; ``beside``: whether other cells run meanwhile."""
+        self._beside = beside
         self._shell = shell
         self._comms = comms
         self._captors: dict[str, str] = {}
@@ -80,6 +83,8 @@ class CellOutput:
         content = item.content
         self.flush()
         match item.kind:
+            case "execute_result" if self._beside:  # the hook is the running cell's
+                self._shell.display_pub.publish(content["data"], content["metadata"])
             case "execute_result":
                 hook = self._shell.displayhook
                 hook.start_displayhook()

@@ -141,3 +141,8 @@ def _resolve(name: str, gang: str) -> object:
             f"'{name}' lives on gang {gang} and can't leave it", hint="run this cell on that gang"
         )
     return namespace[name]
+
+
+def lives_elsewhere(value: object, gang: str) -> bool:
+    """Whether ``value`` stands for one that lives on another gang than this."""
+    return isinstance(value, RemoteValue) and value._gang != gang

@@ -54,7 +54,7 @@ class Run:
     Args:
         execute: what is asked of the ranks; the run's id and what each rank is told are added.
         names: the names that go along.
-        interrupt: asks that the run's ranks be interrupted; called on the main thread.
+        interrupt: asks that a run on a gang be interrupted.
         kill: kills the gang's workers, when a stop was asked for twice.
         price: the names that only live on the gang, for the person who is about to kill it.
         comms: takes the events of comms.
@@ -69,8 +69,8 @@ class Run:
         *,
         timeout_s: float | None,
         grace_s: float,
-        interrupt: Callable[[Run], None],
-        kill: Callable[[Run], None],
+        interrupt: Callable[[Gang, str], None],
+        kill: Callable[[Gang], None],
         price: Callable[[], list[str]],
         comms: Callable[[Event], None],
     ) -> None:
@@ -89,7 +89,7 @@ class Run:
         self._price = price
         self._mailbox = Mailbox(rank.client for rank in gang.ranks)
         self._ranks = [RankState() for _ in gang.ranks]
-        self._output = CellOutput(shell, comms)
+        self._output = CellOutput(shell, comms, beside=execute.keep_log)
         self._together = RanksOutput(self._output, len(gang.ranks)) if len(gang.ranks) > 1 else None
         self._started_s = time.monotonic()
         self._interrupted_s: float | None = None
@@ -114,19 +114,35 @@ class Run:
         try:
             with stops_into(self._mailbox):
                 # Not within the mailbox: a worker that is sending too must be read from meanwhile.
-                self._send()
+                self.send()
                 with self._mailbox:
                     meanwhile()
                     self._follow()
         finally:
-            for rank in self.gang.ranks:
-                rank.release(self.id)
+            self._release()
 
-    def _send(self) -> None:
+    def follow(self) -> None:
+        """Follow what was sent to its end, on any thread."""
+        try:
+            with self._mailbox:
+                self._follow()
+        finally:
+            self._release()
+
+    def interrupt(self) -> None:
+        """Ask that its ranks be interrupted."""
+        self._interrupt(self.gang, self.id)
+
+    def _release(self) -> None:
+        for rank in self.gang.ranks:
+            rank.release(self.id)
+
+    def send(self) -> None:
+        """Send the cell to every rank."""
         execute = self._message.execute
         stdin_allowed = execute.stdin_allowed
         for rank, state in zip(self.gang.ranks, self._ranks, strict=True):
-            state.log = rank.expect(self.id, self._mailbox)
+            state.log = rank.expect(self.id, self._mailbox, keeps_log=execute.keep_log)
             execute.stdin_allowed = stdin_allowed and rank.rank == 0
             rank.send(self._message, self._descriptors)
 
@@ -265,7 +281,7 @@ class Run:
         if timeout_s is not None and not self._timed_out and now_s - self._started_s > timeout_s:
             self._timed_out = True
             self._interrupted_s = now_s
-            self._interrupt(self)
+            self.interrupt()
         waited_s = 0.0 if self._interrupted_s is None else now_s - self._interrupted_s
         if waited_s > self._grace_s and not self._told_stuck:
             self._told_stuck = True
@@ -280,13 +296,13 @@ class Run:
         """A stop was asked for: once interrupts, twice kills."""
         if self._interrupted_s is None:
             self._interrupted_s = time.monotonic()
-            self._interrupt(self)
+            self.interrupt()
             return
         if time.monotonic() - self._interrupted_s < self._grace_s or self._killed:
             return  # a second press in haste; the first one is still on its way
         print(f"farcell: killing the worker.{self._priced()}", file=sys.stderr, flush=True)
         self._killed = True
-        self._kill(self)
+        self._kill(self.gang)
 
     def _priced(self) -> str:
         names = self._price()

@@ -15,9 +15,9 @@ from typing import Any
 from farcell_runtime.reads import ATOMS
 from farcell_runtime.sharing import can_change, is_alone, leaders, sharing
 
-# Python's own names, and IPython's record of what was typed and shown; "_", "__" and "___" are the
-# latest results.
-_RESULTS = frozenset({"_", "__", "___"})
+# Python's own names, and IPython's record of what was typed and shown; the results are the latest
+# values of last expressions, which any cell binds.
+RESULTS = frozenset({"_", "__", "___"})
 _INTERNAL = re.compile(r"__\w*[^\W_]\w*__|_i+|_i?\d+|_oh|_dh|In|Out|_exit_code")
 # Objects of these types are kept to compare with; of others only weak references are.
 _KEPT = ATOMS | {types.FunctionType, types.BuiltinFunctionType, type, list, dict, tuple, set}
@@ -52,7 +52,7 @@ class Bindings:
         # weakly. A reference that is dead never matches a value that has the same id.
         self._kept: dict[str, Any] = {}
         self._weak: dict[str, weakref.ref[Any]] = {}
-        self._hidden = frozenset(hidden) - _RESULTS
+        self._hidden = frozenset(hidden) - RESULTS
         self._changed: list[str] = []
         self._record(self._visible(namespace))
 
@@ -135,7 +135,7 @@ class Bindings:
 def is_hidden(name: str, shells_own: Container[str]) -> bool:
     """Whether ``name`` is Python's or IPython's own rather than the notebook's."""
     if name in shells_own:
-        return name not in _RESULTS
+        return name not in RESULTS
     return _is_internal[name]
 
 

@@ -106,7 +106,9 @@ def dump_names(values: Mapping[str, Any], living: Collection[str] = ()) -> Pickl
     names = {id(values[name]): name for name in ordered}
     pickler = _Pickler(file, buffers.append, values.values(), names)
     try:
-        anchors = pouring.anchored({name: values[name] for name in names.values()})
+        anchors = pouring.anchored(
+            {name: values[name] for name in names.values() if not reducers.reduced(values[name])}
+        )
         named = values if len(values) == 1 else to_bind(values)
         if anchors:
             pickler.dump(tuple(anchors))

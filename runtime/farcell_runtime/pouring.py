@@ -125,7 +125,7 @@ def _slots(value: Any) -> dict[str, Any]:
 def _set_state(living: Any, state: Any) -> None:
     if state is None:
         return
-    if hasattr(living, "__setstate__"):
+    if hasattr(type(living), "__setstate__"):  # not by its own ``__getattr__``, which has no state
         living.__setstate__(state)
         return
     attributes, slots = state if isinstance(state, tuple) else (state, None)

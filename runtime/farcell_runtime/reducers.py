@@ -6,7 +6,9 @@ import contextlib
 import dataclasses
 import functools
 import importlib
+import io
 import pickle
+import sys
 import types
 import weakref
 from collections.abc import Callable
@@ -22,6 +24,10 @@ def reduced(value: Any) -> Parts | None:
         return reduce(value)
     if kind.__module__ == "torch.storage":
         return _storage(value)
+    if isinstance(value, io.IOBase):
+        return _standard_stream(value)
+    if kind.__module__.startswith(("IPython.", "ipykernel.")):
+        return _of_shell(value)
     if issubclass(kind, functools._lru_cache_wrapper) and value.__module__ == "__main__":
         # It pickles as a reference to its own name, and that is not there to be looked up.
         return _cached, (value.__wrapped__, value.cache_parameters(), vars(value))
@@ -33,6 +39,39 @@ def reduced(value: Any) -> Parts | None:
         # Pickle calls its __init__ with what it handed on to its base's.
         return exception_parts(value)
     return None
+
+
+def _standard_stream(value: Any) -> Parts | None:
+    """A stream that each process has one of: where it arrives, that of the process there."""
+    for name in ("stdout", "stderr", "stdin", "__stdout__", "__stderr__", "__stdin__"):
+        if getattr(sys, name) is value:
+            return getattr, (sys, name)
+    return None
+
+
+def _of_shell(value: Any) -> Parts | None:
+    """IPython's shell and what hangs on it: where they arrive, those of the process there."""
+    shell = _shell()
+    if shell is None:
+        return None
+    if value is shell:
+        return _shell, ()
+    for name in ("display_formatter", "display_pub", "displayhook", "events", "magics_manager"):
+        if getattr(shell, name) is value:
+            return getattr, (shell, name)
+    for mime, formatter in shell.display_formatter.formatters.items():
+        if formatter is value:
+            return _formatter, (mime,)
+    return None
+
+
+def _shell() -> Any:
+    ipython: Any = sys.modules.get("IPython")
+    return None if ipython is None else ipython.get_ipython()
+
+
+def _formatter(mime: str) -> Any:
+    return _shell().display_formatter.formatters[mime]
 
 
 def exception_parts(error: BaseException) -> Parts:

@@ -183,8 +183,9 @@ def _place(kind: Any) -> str:
         return "outside"
     if issubclass(kind, _THROUGH):
         return "through"
-    if hasattr(kind, "class_traits") and hasattr(kind, "comm"):
-        return "outside"  # a widget, which stays where it is, and holds thousands of objects
+    if hasattr(kind, "class_traits") and (hasattr(kind, "comm") or hasattr(kind, "user_ns")):
+        # A widget or IPython's shell: each process has its own, and they hold thousands of objects.
+        return "outside"
     torch = sys.modules.get("torch")
     return "tensor" if torch is not None and issubclass(kind, torch.Tensor) else "changes"
 

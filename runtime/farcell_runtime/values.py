@@ -181,6 +181,11 @@ class Values:
         known = name in self._synced or name in self._doubted
         return known and name not in self._rebound
 
+    def differing(self, names: Iterable[str]) -> list[str]:
+        """Those of ``names`` whose value here is not the one that the other side had last."""
+        pieces = self.pieces(names)
+        return [name for name in names if name not in pieces.pickles or self._differs(pieces, name)]
+
     def confirm(self, names: Iterable[str]) -> None:
         """The other side has not changed these names after all."""
         for name in names:

@@ -179,3 +179,34 @@ def test_random_numbers_differ_between_workers(page: Page) -> None:
     code = "import random, numpy\ndrawn = (random.random(), numpy.random.rand())\ndrawn"
     seen = {page.good_remote(code, f"--on draws{n}").result for n in range(3)}
     assert len(seen) == 3
+
+
+@pytest.mark.parametrize("flags", ["", "--ranks 2"])
+def test_a_value_that_cant_be_rebuilt_here_stands_for_itself(page: Page, flags: str) -> None:
+    page.good_remote(
+        "import sys, types\nonly_there = types.ModuleType('only_there')\n"
+        "sys.modules['only_there'] = only_there\n"
+        "exec('class Strange: pass', vars(only_there))\n"
+        "strange = only_there.Strange()\nbeside_it = [1]",
+        flags,
+    )
+    cell = page.good("beside_it, strange")
+    assert "[1]" in (cell.result or "")
+    assert "only_there" in (cell.result or "")
+    used = page.run("strange.x")
+    assert "only_there" in used.message
+    assert page.good_remote("type(strange).__name__", flags).result == "'Strange'"
+
+
+def test_what_each_process_has_one_of_is_that_of_where_it_arrives(page: Page) -> None:
+    page.good(
+        "import functools, sys\nsay_it = functools.partial(print, file=sys.stdout)\n"
+        "shell_it = get_ipython()\nhtml_it = shell_it.display_formatter.formatters['text/html']"
+    )
+    cell = page.good_remote(
+        "say_it('there')\nstream_it = {'to': sys.stdout}\n"
+        "shell_it is get_ipython(), html_it is shell_it.display_formatter.formatters['text/html']"
+    )
+    assert (cell.stdout, cell.result) == ("there\n", "(True, True)")
+    home = page.good("print('home', file=stream_it['to'])\nstream_it['to'] is sys.stdout")
+    assert (home.stdout, home.result) == ("home\n", "True")

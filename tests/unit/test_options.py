@@ -21,6 +21,7 @@ from farcell_runtime.errors import UsageError
 
 DEFAULTS: dict[str, Any] = {
     "ranks": 1, "gpus": 0, "cpus": 0.0, "on": "", "timeout": None, "dry_run": None,
+    "background": None, "name": "",
     "local": None, "help": None, "words": [],
 }  # fmt: skip
 
@@ -86,10 +87,10 @@ CLUSTER_LINES: dict[str, Any] = {
     "start --idle-stop -1": "must be above 0",
     "stop": {"words": []},
     "stop train": {"words": ["train"]},
-    "stop a b": "%cluster stop takes one [GANG]",
+    "stop a b": "%cluster stop takes [GANG]",
     "scale 4": {"words": ["4"]},
     "scale -1": {"words": ["-1"]},
-    "scale": "%cluster scale takes one N",
+    "scale": "%cluster scale takes N",
     "restart --on x": {"on": "x", "words": []},
     "restart x": "%cluster restart does not take 'x'",
     "logs --lines 3 --head": {"on": None, "lines": 3, "head": True, "words": []},

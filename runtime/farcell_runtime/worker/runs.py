@@ -147,7 +147,10 @@ class Runs:
         # for its log: the next run takes it. Making another costs as much as the cell.
         before, self._company = self._company, Company.now()
         done.log_unused = (
-            done.position == _NOTHING and not log.handed_on and self._company <= before
+            not request.keep_log
+            and done.position == _NOTHING
+            and not log.handed_on
+            and self._company <= before
         )
         self._say(driver, pb.FromWorker(done=done))
         if not done.log_unused:
@@ -258,10 +261,24 @@ class Runs:
                 found: object = {"text": text, "matches": matches}
             case "packages":
                 found = packages.versions()
+            case "differing":
+                found = self._values.differing(json.loads(request.text))
+            case "alias":
+                name, other = request.text.split()
+                found = self._alias(name, other)
             case _:
                 found = self.names()
         reply = pb.Inspected(request=request.request, json=json.dumps(found).encode())
         driver.send(pb.FromWorker(inspected=reply))
+
+    def _alias(self, name: str, other: str) -> bool:
+        namespace = codec.home()
+        if name not in namespace:
+            return False
+        namespace[other] = namespace[name]
+        self._bindings.record(namespace, [other])
+        self._values.rebound([other])
+        return True
 
     async def _run(self, cell: Cell, request: pb.Execute, driver: Driver) -> Outcome:
         try:

@@ -1,0 +1,329 @@
+"""Remote cells: what goes along, how they are followed, and what comes of them."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from farcell import front_end
+from farcell.background import BackgroundRun
+from farcell.comms import Comms
+from farcell.gang import Gang
+from farcell.late_output import LateOutput
+from farcell.names import Names
+from farcell.overlaps import Overlaps
+from farcell.receipt import dry_run
+from farcell.reports import RunReports
+from farcell.run import Run
+from farcell.shipment import Shipment
+from farcell_runtime import ambient
+from farcell_runtime.ambient import Ambient
+from farcell_runtime.config import Config
+from farcell_runtime.errors import FarcellError, UsageError
+from farcell_runtime.messages import Shape
+from farcell_runtime.transport import farcell_pb2 as pb
+
+_MOST_KEPT = 100  # of background runs that have ended
+
+
+class Cells:
+    """Carries out the remote cells of a notebook.
+
+    Args:
+        gang: gives the gang of a shape, which it starts if it must.
+        take_changes: takes in what has changed beside the cells.
+        take_news: takes in what has become of gangs.
+        interrupt: asks that a run on a gang be interrupted.
+        kill: gives a gang fresh workers.
+    """
+
+    def __init__(
+        self,
+        shell: Any,
+        names: Names,
+        reports: RunReports,
+        late: LateOutput,
+        comms: Comms,
+        *,
+        gang: Callable[[Shape], Gang],
+        config: Callable[[], Config],
+        take_changes: Callable[[], None],
+        take_news: Callable[[], None],
+        interrupt: Callable[[Gang, str], None],
+        kill: Callable[[Gang], None],
+    ) -> None:
+        self.last_gang = ""  # of the last run that failed, for %debug
+        self.background: dict[int, BackgroundRun] = {}
+        self.overlaps = Overlaps(names)
+        self._shell = shell
+        self._names = names
+        self._reports = reports
+        self._late = late
+        self._comms = comms
+        self._gang = gang
+        self._config = config
+        self._take_changes = take_changes
+        self._take_news = take_news
+        self._interrupt = interrupt
+        self._kill = kill
+        self._shapes: dict[str, Shape] = {}
+        self._ambient: dict[str, Ambient] = {}
+        self._last_ambient: Ambient | None = None  # none once local code has run
+        self._running: dict[str, Run] = {}
+        self._numbers = itertools.count(1)
+
+    def run(
+        self, shape: Shape, code: str, *, header: str = "", timeout_s: float | None = None
+    ) -> None:
+        """Run a cell on the gang of ``shape``, as the cell that runs now.
+
+        Raises:
+            BaseException: what the cell raised.
+            CaptureError: if a name that it reads can't travel; then nothing ran.
+            WorkerLost: if a worker died under it.
+        """
+        run, shipment = self._prepare(shape, code, header, timeout_s)
+        gang = run.gang
+        overlaps = any(not each.taken_in for each in self.background.values())
+        versions = self._names.directory.versions() if overlaps else None
+        try:
+            run.carry_out(lambda: self._sent(run, shipment, code))
+        except BaseException as fault:
+            self._fell_through(run, shipment, fault)
+            raise
+        finally:
+            self._running.pop(run.id, None)
+            self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
+        error = run.error()
+        self._reports.ended(run.id, error)
+        # What began before it on these workers has ended before it.
+        self.take_in(wait_for=gang)
+        if run.done is not None and run.done.status == "refused":
+            self._names.refused(gang.name, shipment.sizes)
+            if shipment.patches:
+                # Something there is not what it was taken for: whole, it will be.
+                self.run(shape, code, header=header, timeout_s=timeout_s)
+                return
+            error = _told_of(error, shipment)
+        elif run.done is not None:
+            if versions is None:
+                self._names.gang_changed(gang.name, run.done, code)
+            else:
+                number = next(self._numbers)
+                self._tell(self.overlaps.take_in(gang, run.done, code, versions, number))
+            trouble = ambient.apply(run.done.ambient)
+            if run.done.ambient:
+                self._last_ambient = None
+                self._ambient[gang.name] = self._ambient_here(gang)
+            if trouble:
+                print(trouble, file=sys.stderr)
+            if run.done.lost_bytes:
+                print(
+                    f"farcell: the disk is full: {run.done.lost_bytes:,} bytes of output are lost",
+                    file=sys.stderr,
+                )
+        self._take_news()
+        if error is not None:
+            if not isinstance(error, FarcellError):
+                self.last_gang = gang.name
+            raise error
+
+    def start(
+        self,
+        shape: Shape,
+        code: str,
+        *,
+        header: str = "",
+        timeout_s: float | None = None,
+        name: str = "",
+    ) -> BackgroundRun:
+        """Start a cell on the gang of ``shape``, and let it run while the notebook goes on.
+
+        Its output goes on appearing in its own cell. What it changes is taken in between cells.
+
+        Raises:
+            CaptureError: if a name that it reads can't travel; then nothing runs.
+        """
+        if name and any(run.name == name and not run.done() for run in self.background.values()):
+            raise UsageError(f"a run called '{name}' is running already", hint="%cluster runs")
+        run, shipment = self._prepare(shape, code, header, timeout_s, background=True)
+        number = next(self._numbers)
+        background = BackgroundRun(
+            run,
+            number,
+            name or "",
+            shell=self._shell,
+            versions=self._names.directory.versions(),
+            code=code,
+            shipment=shipment,
+            ended=self._background_ended,
+            take_in=self.take_in,
+        )
+        try:
+            run.send()
+            self._sent(run, shipment, code)
+        except BaseException as fault:
+            self._running.pop(run.id, None)
+            self._fell_through(run, shipment, fault)
+            raise
+        self.background[number] = background
+        for old in [each for each, known in self.background.items() if known.taken_in]:
+            if len(self.background) > _MOST_KEPT:
+                del self.background[old]
+        background.follow()
+        return background
+
+    def find(self, key: str) -> BackgroundRun:
+        """The background run of that number or name; of several, the latest.
+
+        Raises:
+            UsageError: if there is none.
+        """
+        for run in reversed(self.background.values()):
+            if key in (str(run.number), run.name):
+                return run
+        known = ", ".join(str(run.name or run.number) for run in self.background.values())
+        raise UsageError(f"there is no background run {key!r}", hint=f"runs: {known or 'none'}")
+
+    def take_in(self, wait_for: Gang | None = None) -> None:
+        """On the main thread: take in what background runs have changed that have ended.
+
+        Args:
+            wait_for: a gang whose runs are about to have ended.
+        """
+        for background in list(self.background.values()):
+            if background.taken_in:
+                continue
+            if background.run.gang is wait_for:
+                background.settled.wait()
+            if background.done():
+                self._take_in(background)
+
+    def _take_in(self, background: BackgroundRun) -> None:
+        background.taken_in = True
+        gang, done = background.run.gang, background.run.done
+        if done is None:
+            return
+        if done.status == "refused":
+            self._names.refused(gang.name, background.shipment.sizes)
+            return
+        # What it has set there stays there: the notebook has gone on meanwhile.
+        self._ambient.pop(gang.name, None)
+        self._tell(
+            self.overlaps.take_in(
+                gang, done, background.code, background.versions, background.number
+            )
+        )
+
+    def _tell(self, lines: list[str]) -> None:
+        for line in lines:
+            print(f"farcell: {line}", file=sys.stderr)
+
+    def _background_ended(self, background: BackgroundRun, error: BaseException | None) -> None:
+        """On the thread that followed it."""
+        run = background.run
+        self._running.pop(run.id, None)
+        self._reports.ended(run.id, error)
+        self._late.follow(
+            run.logs(),
+            self._comms.of(run.gang),
+            widgets=run.made_comms,
+            parent=background.parent,
+        )
+
+    def run_on(self, gang: str, code: str) -> None:
+        """Run code on a gang that there is."""
+        if gang not in self._shapes:
+            raise UsageError("the gang of the last error is gone", hint="run the cell again")
+        self.run(self._shapes[gang], code)
+
+    def dry_run(self, shape: Shape, code: str) -> str:
+        """What ``run`` would send, and why; nothing is sent."""
+        self._names.observe("")
+        return dry_run(shape.gang, self._names.preview(shape.gang, code))
+
+    def is_busy(self, gang: Gang) -> bool:
+        """Whether a cell runs on ``gang``."""
+        return any(run.gang is gang for run in list(self._running.values()))
+
+    def local_code_ran(self) -> None:
+        """What runs in the notebook may have changed what its process keeps."""
+        self._last_ambient = None
+
+    def gang_gone(self, gang: str) -> None:
+        """That gang's workers are gone."""
+        self._ambient.pop(gang, None)
+        self._shapes.pop(gang, None)
+
+    def _prepare(
+        self,
+        shape: Shape,
+        code: str,
+        header: str,
+        timeout_s: float | None,
+        *,
+        background: bool = False,
+    ) -> tuple[Run, Shipment]:
+        self._take_changes()
+        self._names.observe("")
+        gang = self._gang(shape)
+        self._shapes[gang.name] = shape
+        shipment = self._names.capture(gang, code)
+        here = self._ambient_here(gang)
+        number = self._shell.displayhook.prompt_count
+        execute = pb.Execute(
+            epoch=gang.epoch,
+            code=code,
+            header=header,
+            execution_count=number,
+            stdin_allowed=not background,
+            keep_log=background,
+            filename=self._shell.compile.get_code_name(code, code, number),
+            ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
+            forget=shipment.forget,
+            parent=front_end.parent_json(self._shell),
+            modules=shipment.modules,
+        )
+        run = Run(
+            gang,
+            execute,
+            shipment.packed,
+            self._shell,
+            timeout_s=timeout_s,
+            grace_s=self._config().interrupt_grace_s,
+            interrupt=self._interrupt,
+            kill=self._kill,
+            price=lambda: self._names.directory.price(gang.name),
+            comms=self._comms.of(gang),
+        )
+        self._ambient[gang.name] = here
+        self._running[run.id] = run
+        return run, shipment
+
+    def _sent(self, run: Run, shipment: Shipment, code: str) -> None:
+        self._names.arrived(run.gang.name, shipment)
+        self._reports.started(run.id, run.gang.name, code, front_end.cell_id(self._shell))
+
+    def _fell_through(self, run: Run, shipment: Shipment, fault: BaseException) -> None:
+        # Nobody knows what reached the gang: it is sent again when next read.
+        self._names.refused(run.gang.name, shipment.sizes)
+        self._ambient.pop(run.gang.name, None)
+        self._reports.ended(run.id, fault)
+
+    def _ambient_here(self, gang: Gang) -> Ambient:
+        alone = len(gang.ranks) == 1
+        before = self._last_ambient
+        if before is not None and alone != ("random" in before.settings):
+            before = None
+        self._last_ambient = Ambient.here(before, generators=alone)
+        return self._last_ambient
+
+
+def _told_of(error: BaseException | None, shipment: Shipment) -> BaseException | None:
+    """``error``, with the names that could not be taken."""
+    if not isinstance(error, UsageError):
+        return error
+    names = ", ".join(f"'{name}'" for name in shipment.sizes)
+    return UsageError(f"{names} {error.message}", hint=error.hint)

@@ -1,0 +1,175 @@
+"""Values on their way home: fetched from gangs into the notebook's namespace."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from farcell.directory import KERNEL, Directory
+from farcell.gang import Gang
+from farcell.ranks import Ranks
+from farcell.remote_value import RemoteValue
+from farcell_runtime import codec
+from farcell_runtime.bindings import RESULTS
+from farcell_runtime.errors import FarcellError
+from farcell_runtime.fingerprints import Fingerprints
+from farcell_runtime.transport import farcell_pb2 as pb
+from farcell_runtime.values import Differs, Values
+
+
+class Incoming:
+    """Brings values of names into the notebook, or what stands for them.
+
+    Args:
+        shadows: what names held here before a gang changed them: what turns out unchanged is put
+            back, and what was changed in place is poured into it.
+        rebound: is told which names have other objects now, and which gang they came from.
+        record: is told which names have been bound here that way.
+        fetch_whole: gives the value of a name, whatever its size.
+    """
+
+    def __init__(
+        self,
+        shell: Any,
+        directory: Directory,
+        shadows: dict[str, object],
+        values_for: Callable[[str], Values],
+        *,
+        rebound: Callable[[Collection[str], str], None],
+        record: Callable[[Collection[str]], None],
+        fetch_whole: Callable[[str], Any],
+    ) -> None:
+        self._shell = shell
+        self._directory = directory
+        self._shadows = shadows
+        self._values_for = values_for
+        self._rebound = rebound
+        self._record = record
+        self._fetch_whole = fetch_whole
+
+    def fetch(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+        """Bring the values of ``names``, which are newest on ``gang``.
+
+        One that can't travel, can't be rebuilt here, or is larger than ``most_bytes`` (0: none is)
+        holds up no other: a ``RemoteValue`` stands for it.
+        """
+        try:
+            self._fetch(gang, names, most_bytes)
+        except FarcellError:
+            raise
+        except Exception as error:  # of the values' own code, or a module that is missing here
+            first = self._directory.group(names[0])
+            rest = [name for name in names if name not in first]
+            if rest:
+                self.fetch(gang, [name for name in names if name in first], most_bytes)
+                self.fetch(gang, rest, most_bytes)
+                return
+            why = f"it can't be rebuilt here: {type(error).__name__}: {error}"
+            for name in names:
+                self._shadows.pop(name, None)
+                self._stand_in(gang.name, name, self._directory.entry(name).type_name, "…", why)
+            self._record(names)
+
+    def _fetch(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+        if len(gang.ranks) > 1:
+            self._fetch_from_ranks(gang, names, most_bytes)
+            return
+        without = {name for name in names if name not in self._shadows}
+        # Names of one object come together, or they would be several afterwards.
+        without |= {other for name in without for other in self._directory.group(name)}
+        others = [name for name in names if name in without]
+        shadowed = [name for name in names if name not in without]
+        if shadowed:
+            self._fetch_changes(gang, shadowed, most_bytes)
+        if others:
+            [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
+            with self._into_shadows(gang.name, others):
+                self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
+            self._settle(gang.name, others, fetched)
+
+    def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+        """Fetch what has changed in values that are still here as they were."""
+        [fetched] = gang.fetch(names, most_bytes=most_bytes)
+        values = self._values_for(gang.name)
+        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
+        with self._into_shadows(gang.name, names):
+            try:
+                values.receive(parcel)
+            except Differs:
+                [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
+                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
+        values.confirm(fetched.unchanged)
+        self._settle(gang.name, names, fetched)
+
+    @contextlib.contextmanager
+    def _into_shadows(self, gang: str, names: list[str]) -> Iterator[None]:
+        """Have the values of ``names`` that arrive from ``gang`` find those that were here."""
+        namespace = self._shell.user_ns
+        # Whatever comes between, they are not taken for what is there any more.
+        living = {name: self._shadows.pop(name) for name in names if name in self._shadows}
+        namespace.update(living)
+        try:
+            yield
+        except BaseException:
+            for name in names:
+                namespace.pop(name, None)
+            raise
+        rebound = [name for name in names if living.get(name) is not namespace.get(name)]
+        self._rebound(rebound, gang)
+
+    def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+        for name in names:
+            answers = gang.fetch([name], anew=True, most_bytes=most_bytes)
+            parcels = [
+                rank.arrivals.unpack(answer.values)
+                for rank, answer in zip(gang.ranks, answers, strict=True)
+            ]
+            loaded = [parcel.load() for parcel in parcels]
+            if all(name in part for part in loaded):
+                alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1
+                if alike:
+                    with self._into_shadows(gang.name, [name]):
+                        self._values_for(gang.name).receive(parcels[0])
+                else:
+                    self._shell.user_ns[name] = Ranks(part[name] for part in loaded)
+            self._settle(gang.name, [name], answers[0])
+
+    def _settle(self, gang: str, names: list[str], fetched: pb.Fetched) -> None:
+        """Record what was fetched, and stand something in for what could not be."""
+        for name in names:
+            self._shadows.pop(name, None)
+            if name in fetched.unknown:
+                self._directory.deleted(gang, name)
+                self._shell.user_ns.pop(name, None)
+            elif name in fetched.missing:
+                self._stand_in(
+                    gang,
+                    name,
+                    fetched.types[name],
+                    fetched.reprs[name],
+                    fetched.missing[name],
+                    fetch=self._fetch_whole if name in fetched.too_large else None,
+                )
+            else:
+                self._directory.received(KERNEL, [name])
+                if name in RESULTS:
+                    # IPython keeps up only the results that it knows.
+                    value = self._shell.user_ns[name]
+                    setattr(self._shell.displayhook, name, value)
+                    self._shell.user_ns_hidden[name] = value
+        self._directory.moved(fetched.sizes)
+        self._record(names)
+
+    def _stand_in(
+        self,
+        gang: str,
+        name: str,
+        type_name: str,
+        shown: str,
+        why: str,
+        *,
+        fetch: Callable[[str], Any] | None = None,
+    ) -> None:
+        self._directory.set_stuck(name, why)
+        self._shell.user_ns[name] = RemoteValue(name, gang, type_name, shown, why, fetch=fetch)
