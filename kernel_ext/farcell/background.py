@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from typing import Any
 
 from farcell.front_end import in_cell, parent_of
-from farcell.run import Run
-from farcell.shipment import Shipment
 from farcell_runtime.errors import RunTimeout
 
 
@@ -20,43 +18,39 @@ class BackgroundRun:
     Attributes:
         number: what ``%cluster runs`` calls it.
         name: what ``--name`` has called it; empty if it has no name.
+        gang: the gang that it runs on.
+        label: the first line of its cell.
     """
 
     def __init__(
         self,
-        run: Run,
         number: int,
         name: str,
+        gang: str,
+        label: str,
         *,
         shell: Any,
-        versions: Mapping[str, int],
-        code: str,
-        shipment: Shipment,
-        ended: Callable[[BackgroundRun, BaseException | None], None],
+        follow: Callable[[], BaseException | None],
+        interrupt: Callable[[], None],
         take_in: Callable[[], None],
+        elapsed_s: float = 0.0,
     ) -> None:
+        """``follow`` waits for its end, and returns what it raised."""
         self.number = number
         self.name = name
-        self.run = run
-        self.code = code
-        self.shipment = shipment
-        self.versions = versions
+        self.gang = gang
+        self.label = label
         self.parent = parent_of(shell)
         self.settled = threading.Event()
-        self.taken_in = False  # whether the notebook's names know what it has changed
         self._shell = shell
-        self._ended = ended
+        self._follow_it = follow
+        self._interrupt = interrupt
         self._take_in = take_in
         self._error: BaseException | None = None
-        self._started_s = time.monotonic()
+        self._started_s = time.monotonic() - elapsed_s
         self._ended_s: float | None = None
         self._waiting: list[Callable[[], object]] = []
         self._lock = threading.Lock()
-
-    @property
-    def gang(self) -> str:
-        """The gang that it runs on."""
-        return self.run.gang.name
 
     @property
     def state(self) -> str:
@@ -84,7 +78,7 @@ class BackgroundRun:
     def cancel(self) -> None:
         """Interrupt it, as the stop button does a cell that is waited for."""
         if not self.done():
-            self.run.interrupt()
+            self._interrupt()
 
     def wait(self, timeout_s: float | None = None) -> None:
         """Wait for its end. Its names are the notebook's then.
@@ -132,18 +126,14 @@ class BackgroundRun:
     def _follow(self) -> None:
         try:
             with in_cell(self._shell, self.parent):
-                self.run.follow()
-                self._error = self.run.error()
+                self._error = self._follow_it()
                 if self._error is not None:
                     self._shell.showtraceback((type(self._error), self._error, None))
         except BaseException as fault:
             self._error = fault
         self._ended_s = time.monotonic()
-        try:
-            self._ended(self, self._error)
-        finally:
-            with self._lock:
-                self.settled.set()
-                waiting, self._waiting = self._waiting, []
-            for wake in waiting:
-                wake()
+        with self._lock:
+            self.settled.set()
+            waiting, self._waiting = self._waiting, []
+        for wake in waiting:
+            wake()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from farcell import front_end
 from farcell.background import BackgroundRun
 from farcell.comms import Comms
+from farcell.failures import to_raise
 from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
@@ -21,11 +23,26 @@ from farcell.shipment import Shipment
 from farcell_runtime import ambient
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.config import Config
-from farcell_runtime.errors import FarcellError, UsageError
+from farcell_runtime.errors import FarcellError, SessionLost, UsageError
 from farcell_runtime.messages import Shape
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _MOST_KEPT = 100  # of background runs that have ended
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """A background run whose changes the notebook's names don't know yet.
+
+    Attributes:
+        versions: those of all names when it began.
+    """
+
+    background: BackgroundRun
+    run: Run
+    code: str
+    shipment: Shipment
+    versions: Mapping[str, int]
 
 
 class Cells:
@@ -35,7 +52,7 @@ class Cells:
         gang: gives the gang of a shape, which it starts if it must.
         take_changes: takes in what has changed beside the cells.
         take_news: takes in what has become of gangs.
-        interrupt: asks that a run on a gang be interrupted.
+        interrupt: asks that a run on a gang, both by name, be interrupted.
         kill: gives a gang fresh workers.
     """
 
@@ -51,7 +68,7 @@ class Cells:
         config: Callable[[], Config],
         take_changes: Callable[[], None],
         take_news: Callable[[], None],
-        interrupt: Callable[[Gang, str], None],
+        interrupt: Callable[[str, str], None],
         kill: Callable[[Gang], None],
     ) -> None:
         self.last_gang = ""  # of the last run that failed, for %debug
@@ -72,7 +89,8 @@ class Cells:
         self._ambient: dict[str, Ambient] = {}
         self._last_ambient: Ambient | None = None  # none once local code has run
         self._running: dict[str, Run] = {}
-        self._numbers = itertools.count(1)
+        self._started: list[_Started] = []
+        self._latest = 0  # number of a run
 
     def run(
         self, shape: Shape, code: str, *, header: str = "", timeout_s: float | None = None
@@ -86,8 +104,7 @@ class Cells:
         """
         run, shipment = self._prepare(shape, code, header, timeout_s)
         gang = run.gang
-        overlaps = any(not each.taken_in for each in self.background.values())
-        versions = self._names.directory.versions() if overlaps else None
+        versions = self._names.directory.versions() if self._started else None
         try:
             run.carry_out(lambda: self._sent(run, shipment, code))
         except BaseException as fault:
@@ -111,7 +128,7 @@ class Cells:
             if versions is None:
                 self._names.gang_changed(gang.name, run.done, code)
             else:
-                number = next(self._numbers)
+                number = self._next_number()
                 self._tell(self.overlaps.take_in(gang, run.done, code, versions, number))
             trouble = ambient.apply(run.done.ambient)
             if run.done.ambient:
@@ -149,31 +166,101 @@ class Cells:
         if name and any(run.name == name and not run.done() for run in self.background.values()):
             raise UsageError(f"a run called '{name}' is running already", hint="%cluster runs")
         run, shipment = self._prepare(shape, code, header, timeout_s, background=True)
-        number = next(self._numbers)
+        versions = self._names.directory.versions()
+        number = self._next_number()
         background = BackgroundRun(
-            run,
             number,
-            name or "",
+            name,
+            run.gang.name,
+            first_line(code),
             shell=self._shell,
-            versions=self._names.directory.versions(),
-            code=code,
-            shipment=shipment,
-            ended=self._background_ended,
+            follow=lambda: self._follow(run, background),
+            interrupt=run.interrupt,
             take_in=self.take_in,
         )
         try:
             run.send()
-            self._sent(run, shipment, code)
+            self._sent(run, shipment, code, background)
         except BaseException as fault:
             self._running.pop(run.id, None)
             self._fell_through(run, shipment, fault)
             raise
-        self.background[number] = background
-        for old in [each for each, known in self.background.items() if known.taken_in]:
-            if len(self.background) > _MOST_KEPT:
-                del self.background[old]
+        self._started.append(_Started(background, run, code, shipment, versions))
+        self._keep(background)
         background.follow()
         return background
+
+    def found(self, report: pb.RunReport, gang: Callable[[], Gang]) -> BackgroundRun:
+        """Follow a run that was begun by a kernel that is gone.
+
+        What it has said since then, and says, appears in the cell that runs now.
+
+        Args:
+            gang: waits for its gang, which can be connected with when the run has ended.
+        """
+        number = report.number or self._next_number()
+        background = BackgroundRun(
+            number,
+            report.name,
+            report.gang,
+            report.label,
+            shell=self._shell,
+            follow=lambda: self._follow_found(report, gang),
+            interrupt=lambda: self._interrupt(report.gang, report.run),
+            take_in=self._take_changes,
+            elapsed_s=max(0.0, time.time() - report.started_at_s),
+        )
+        self._latest = max(self._latest, number)
+        self._reports.found(report)
+        self._keep(background)
+        background.follow()
+        return background
+
+    def _follow_found(self, report: pb.RunReport, gang: Callable[[], Gang]) -> BaseException | None:
+        error: BaseException | None
+        try:
+            done = gang().ended.get(report.run)
+            if done is None:
+                error = SessionLost("how the run ended is not known any more", hint="%cluster logs")
+            elif done.HasField("failure"):
+                error = to_raise(done.failure, gang=report.gang, rank=None)
+            else:
+                error = None
+        except FarcellError as lost:
+            error = lost
+        self._late.look()
+        self._reports.ended(report.run, error)
+        return error
+
+    def _follow(self, run: Run, background: BackgroundRun) -> BaseException | None:
+        """On the thread of a background run."""
+        error: BaseException | None = None
+        try:
+            run.follow()
+            error = run.error()
+        except BaseException as fault:
+            error = fault
+            raise
+        finally:
+            self._running.pop(run.id, None)
+            self._reports.ended(run.id, error)
+            self._late.follow(
+                run.logs(),
+                self._comms.of(run.gang),
+                widgets=run.made_comms,
+                parent=background.parent,
+            )
+        return error
+
+    def _next_number(self) -> int:
+        self._latest += 1
+        return self._latest
+
+    def _keep(self, background: BackgroundRun) -> None:
+        self.background[background.number] = background
+        for number, known in list(self.background.items()):
+            if len(self.background) > _MOST_KEPT and known.done():
+                del self.background[number]
 
     def find(self, key: str) -> BackgroundRun:
         """The background run of that number or name; of several, the latest.
@@ -193,45 +280,28 @@ class Cells:
         Args:
             wait_for: a gang whose runs are about to have ended.
         """
-        for background in list(self.background.values()):
-            if background.taken_in:
-                continue
-            if background.run.gang is wait_for:
-                background.settled.wait()
-            if background.done():
-                self._take_in(background)
+        for started in list(self._started):
+            if started.run.gang is wait_for:
+                started.background.settled.wait()
+            if started.background.done():
+                self._started.remove(started)
+                self._take_in(started)
 
-    def _take_in(self, background: BackgroundRun) -> None:
-        background.taken_in = True
-        gang, done = background.run.gang, background.run.done
+    def _take_in(self, started: _Started) -> None:
+        gang, done = started.run.gang, started.run.done
         if done is None:
             return
         if done.status == "refused":
-            self._names.refused(gang.name, background.shipment.sizes)
+            self._names.refused(gang.name, started.shipment.sizes)
             return
         # What it has set there stays there: the notebook has gone on meanwhile.
         self._ambient.pop(gang.name, None)
-        self._tell(
-            self.overlaps.take_in(
-                gang, done, background.code, background.versions, background.number
-            )
-        )
+        number = started.background.number
+        self._tell(self.overlaps.take_in(gang, done, started.code, started.versions, number))
 
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
             print(f"farcell: {line}", file=sys.stderr)
-
-    def _background_ended(self, background: BackgroundRun, error: BaseException | None) -> None:
-        """On the thread that followed it."""
-        run = background.run
-        self._running.pop(run.id, None)
-        self._reports.ended(run.id, error)
-        self._late.follow(
-            run.logs(),
-            self._comms.of(run.gang),
-            widgets=run.made_comms,
-            parent=background.parent,
-        )
 
     def run_on(self, gang: str, code: str) -> None:
         """Run code on a gang that there is."""
@@ -302,9 +372,22 @@ class Cells:
         self._running[run.id] = run
         return run, shipment
 
-    def _sent(self, run: Run, shipment: Shipment, code: str) -> None:
+    def _sent(
+        self, run: Run, shipment: Shipment, code: str, background: BackgroundRun | None = None
+    ) -> None:
         self._names.arrived(run.gang.name, shipment)
-        self._reports.started(run.id, run.gang.name, code, front_end.cell_id(self._shell))
+        report = pb.RunReport(
+            run=run.id,
+            gang=run.gang.name,
+            state="running",
+            label=first_line(code),
+            started_at_s=time.time(),
+            cell_id=front_end.cell_id(self._shell),
+            logs=run.log_numbers(),
+        )
+        if background is not None:
+            report.number, report.name = background.number, background.name
+        self._reports.started(report)
 
     def _fell_through(self, run: Run, shipment: Shipment, fault: BaseException) -> None:
         # Nobody knows what reached the gang: it is sent again when next read.
@@ -319,6 +402,11 @@ class Cells:
             before = None
         self._last_ambient = Ambient.here(before, generators=alone)
         return self._last_ambient
+
+
+def first_line(code: str) -> str:
+    """What a cell is known by in tables."""
+    return code.strip().partition("\n")[0][:80]
 
 
 def _told_of(error: BaseException | None, shipment: Shipment) -> BaseException | None:

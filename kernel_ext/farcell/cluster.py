@@ -109,9 +109,8 @@ def runs(notebook: Notebook) -> str:
     """The background runs, oldest first."""
     rows = [("run", "name", "gang", "state", "time", "cell")]
     for run in notebook.cells.background.values():
-        label = run.code.strip().partition("\n")[0][:60]
         time_text = _duration(run.elapsed_s)
-        rows.append((str(run.number), run.name or "–", run.gang, run.state, time_text, label))
+        rows.append((str(run.number), run.name or "–", run.gang, run.state, time_text, run.label))
     return _table(rows) if len(rows) > 1 else "no background runs"
 
 

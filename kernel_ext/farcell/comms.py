@@ -50,7 +50,7 @@ class Comms:
         late: LateOutput,
         *,
         busy: Callable[[Gang], bool],
-        interrupt: Callable[[Gang, str], None],
+        interrupt: Callable[[str, str], None],
     ) -> None:
         """``busy`` says whether a cell runs on a gang; ``interrupt`` ends a handling there."""
         self._shell = shell
@@ -220,7 +220,7 @@ class Comms:
                 if not isinstance(word, Stop) or stopped:
                     break
                 stopped = True
-                self._interrupt(end.gang, run)
+                self._interrupt(end.gang.name, run)
             self._late.look()
 
 

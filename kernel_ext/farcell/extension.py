@@ -29,6 +29,8 @@ def load(shell: Any, key: str, launch: Launch | None) -> None:
     shell.input_transformers_cleanup.append(_local_cell)
     completion.install(shell, notebook.complete)
     _stop_when_shut_down(shell, notebook)
+    if launch is None:
+        notebook.reattach()
 
 
 def unload(shell: Any) -> None:

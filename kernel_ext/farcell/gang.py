@@ -203,12 +203,17 @@ class Gang:
         self._numbers = itertools.count(1)
         self.ranks: list[Rank] = []
         self.names: list[str] = []
+        self.ended: dict[
+            str, pb.Done
+        ] = {}  # how runs ended before this conversation: rank 0's word
         try:
             for member in sorted(placed.members, key=lambda member: member.rank):
                 self.ranks.append(Rank(self, member, token, pool))
             for rank in self.ranks:
                 hello = rank.greet()
                 self.names = list(hello.names)
+                for done in hello.ended:
+                    self.ended.setdefault(done.run, done)
                 if hello.environment != packages.environment():
                     self._compare_packages(rank)
         except BaseException:

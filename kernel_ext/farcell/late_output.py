@@ -117,6 +117,7 @@ class LateOutput:
                 output.show(item)
                 if isinstance(item, Text):
                     output.flush()
+        followed.log.note_shown()
         followed.log.close()
 
 

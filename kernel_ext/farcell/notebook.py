@@ -19,18 +19,23 @@ from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.options import runs_remotely
+from farcell.reattachment import Reattachment
 from farcell.reports import RunReports
 from farcell_runtime import codec, settings
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionLost, UsageError
 from farcell_runtime.launch import Launch, living_session
 from farcell_runtime.messages import Shape
+from farcell_runtime.runlog import LogReader
 from farcell_runtime.segments import Pool
 from farcell_runtime.session import Session
+from farcell_runtime.sizes import size_text
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _TELL_AFTER_S = 1.0
 _COMPLETE_S = 0.5
+_ATTACH_S = 5.0
+_ANSWER_S = 0.5  # a worker that is in no cell answers in less
 _MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
 
 
@@ -70,8 +75,9 @@ class Notebook:
             interrupt=self._interrupt_run,
             kill=self._kill_gang,
         )
-        # Gangs from before this kernel started, whose names are still to be taken in.
-        self._to_adopt: list[pb.Gang] = []
+        # What the session held before this kernel started, until it is taken in.
+        self._found: pb.Snapshot | None = None
+        self._reattachment = Reattachment(self._talk_to, self._is_there)
 
     # ---- beginnings and ends ----------------------------------------------------------------
 
@@ -227,9 +233,8 @@ class Notebook:
     def _before_cell(self, info: Any) -> None:
         self._take_news()
         self._take_changes()
-        if self._to_adopt:
-            with errors_shown():
-                self._adopt()
+        with errors_shown():
+            self._adopt()
         code = info.raw_cell or ""
         if not runs_remotely(code):
             with errors_shown():
@@ -265,7 +270,7 @@ class Notebook:
         if launch is None:
             if (file := living_session(self.key)) is not None:
                 session = Session.attach(file, watcher=self.key)
-                self._to_adopt = list(session.snapshot().gangs)
+                self._found = session.snapshot()
                 return session
             launch = Launch.begin(self.key, self._config, front_end.notebook_path())
         return Session.join(launch)
@@ -304,6 +309,7 @@ class Notebook:
             if self._gangs.get(gang.name) is gang:
                 self.names.gang_changed(gang.name, done)
         self.cells.take_in()
+        self._take_reattached()
 
     def _lose_gang(self, name: str, why: str) -> None:
         gang = self._gangs.pop(name, None)
@@ -325,27 +331,93 @@ class Notebook:
                 self._shapes[placed.name] = shape
                 return old
             self._lose_gang(placed.name, "its gang was restarted")
+        if self._reattachment.is_waiting(placed.name):
+            self._wait_for(placed.name)
+            self._take_reattached()
+            if placed.name in self._gangs:
+                return self._gangs[placed.name]
         gang = Gang(placed, session.file.token, self._pool)
-        self._gangs[placed.name] = gang
-        self._shapes[placed.name] = shape
+        return self._register(gang, shape)
+
+    def _register(self, gang: Gang, shape: Shape) -> Gang:
+        self._gangs[gang.name] = gang
+        self._shapes[gang.name] = shape
         if gang.names:
             self.names.found(gang.name, gang.names)
         return gang
 
+    def reattach(self) -> None:
+        """If there is a session already, say what it holds, and have its names readable here."""
+        future = self._session
+        if future is not None:
+            with contextlib.suppress(TimeoutError), errors_shown():
+                future.result(_ATTACH_S)
+                self._adopt()
+
     def _adopt(self) -> None:
-        """Take in what gangs hold from before this kernel was started."""
-        gangs, self._to_adopt = self._to_adopt, []
-        session = self._session_now()
-        for placed in gangs:
-            if placed.state != "ready":
+        """Take in what the session held before this kernel was started."""
+        snapshot, self._found = self._found, None
+        if snapshot is None:
+            return
+        gangs = {gang.name: gang for gang in snapshot.gangs if gang.state == "ready"}
+        for placed in gangs.values():
+            self._reattachment.begin(placed)
+        self._reattachment.settle(_ANSWER_S)
+        self._take_reattached()
+        for report in snapshot.runs:
+            if report.state == "running" and report.gang in gangs:
+                self._follow_found(report, gangs[report.gang])
+
+    def _follow_found(self, report: pb.RunReport, placed: pb.Gang) -> None:
+        members = sorted(placed.members, key=lambda member: member.rank)
+        self._late.follow(
+            [
+                LogReader.resumed(member.log_folder, str(number))
+                for member, number in zip(members, report.logs, strict=False)
+            ],
+            lambda event: None,  # whoever could have shown its widgets is gone
+            widgets=False,
+        )
+        run = self.cells.found(report, lambda: self._reattachment.wait(placed.name))
+        goes_on = self._reattachment.is_waiting(placed.name)
+        state = "is still running" if goes_on else "has ended meanwhile"
+        named = f" '{run.name}'" if run.name else ""
+        print(f"farcell: run {run.number}{named} on gang {run.gang} {state}: {run.label}")
+
+    def _take_reattached(self) -> None:
+        """On the main thread: take in the gangs that have answered."""
+        for placed, gang in self._reattachment.take():
+            if gang.name in self._gangs:
+                gang.close()
                 continue
             asked = placed.shape
-            gang = self._connect(
-                session, placed, Shape(asked.ranks, asked.gpus, asked.cpus, asked.name)
-            )
-            if gang.names:
-                names = ", ".join(gang.names[:8]) + (" …" if len(gang.names) > 8 else "")
-                print(f"farcell: attached to gang {gang.name}, which holds {names}")
+            self._register(gang, Shape(asked.ranks, asked.gpus, asked.cpus, asked.name))
+            used = size_text(sum(member.memory_bytes for member in placed.members))
+            names = [name for name in gang.names if not name.startswith("_")]
+            shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
+            count = f"{len(names)} name{'' if len(names) == 1 else 's'}"
+            held = f"{count} ({shown})" if names else "no names"
+            print(f"farcell: attached to gang {gang.name}: {held}, {used} of memory")
+
+    def _wait_for(self, gang: str) -> None:
+        """Wait for a gang that is in a run which a kernel before this one began."""
+        told = False
+        while True:
+            with contextlib.suppress(TimeoutError):
+                self._reattachment.wait(gang, _TELL_AFTER_S)
+                return
+            if not told:
+                print(f"farcell: waiting for the run on gang {gang} to end …", file=sys.stderr)
+                told = True
+
+    def _talk_to(self, placed: pb.Gang) -> Gang:
+        return Gang(placed, self._session_now().file.token, self._pool)
+
+    def _is_there(self, placed: pb.Gang) -> bool:
+        with contextlib.suppress(FarcellError):
+            known = self._session_now().gangs.get(placed.name)
+            return known is None or known.epoch == placed.epoch
+        return False
 
     def _gang_named(self, name: str) -> Gang:
         return self._gangs[name]
@@ -355,10 +427,10 @@ class Notebook:
             return False
         return future.exception() is not None or future.result().lost is not None
 
-    def _interrupt_run(self, gang: Gang, run: str) -> None:
+    def _interrupt_run(self, gang: str, run: str) -> None:
         # If the session is over, whoever follows the run hears of that by itself.
         with contextlib.suppress(FarcellError):
-            self._session_now().interrupt(gang.name, run)
+            self._session_now().interrupt(gang, run)
 
     def _is_busy(self, gang: Gang) -> bool:
         return self.cells.is_busy(gang)

@@ -24,17 +24,13 @@ class RunReports:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
-    def started(self, run: str, gang: str, code: str, cell_id: str) -> None:
-        report = pb.RunReport(
-            run=run,
-            gang=gang,
-            state="running",
-            label=code.strip().partition("\n")[0][:80],
-            started_at_s=time.time(),
-            cell_id=cell_id,
-        )
-        self._reports[run] = report
+    def started(self, report: pb.RunReport) -> None:
+        self._reports[report.run] = report
         self._changed(report)
+
+    def found(self, report: pb.RunReport) -> None:
+        """A run that the head knows of already."""
+        self._reports[report.run] = report
 
     def ended(self, run: str, error: BaseException | None) -> None:
         report = self._reports.pop(run, None)

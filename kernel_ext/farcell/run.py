@@ -69,7 +69,7 @@ class Run:
         *,
         timeout_s: float | None,
         grace_s: float,
-        interrupt: Callable[[Gang, str], None],
+        interrupt: Callable[[str, str], None],
         kill: Callable[[Gang], None],
         price: Callable[[], list[str]],
         comms: Callable[[Event], None],
@@ -131,7 +131,7 @@ class Run:
 
     def interrupt(self) -> None:
         """Ask that its ranks be interrupted."""
-        self._interrupt(self.gang, self.id)
+        self._interrupt(self.gang.name, self.id)
 
     def _release(self) -> None:
         for rank in self.gang.ranks:
@@ -174,6 +174,10 @@ class Run:
             for state in self._ranks
             if state.log is not None and (state.done is None or not state.done.log_unused)
         ]
+
+    def log_numbers(self) -> list[int]:
+        """By rank, the numbers of its logs, once it was sent."""
+        return [int(state.log.path.stem) for state in self._ranks if state.log is not None]
 
     def error(self) -> BaseException | None:
         """What the cell is to raise, if it failed anywhere."""
@@ -235,6 +239,7 @@ class Run:
             if self._together is None:
                 for item in items:
                     self._output.show(item)
+                self._note_shown()
             else:
                 self._together.add(rank, items)
         if self._together is not None:
@@ -247,6 +252,17 @@ class Run:
             if not wait or now_s - (self._held_back_s or now_s) > _RANKS_WAIT_S:
                 self._together.flush(wait=False)
                 self._held_back_s = None
+            if not self._together.waiting():
+                self._note_shown()
+
+    def _note_shown(self) -> None:
+        """Have a kernel that takes this one's place go on from here."""
+        if all(state.over for state in self._ranks):
+            return  # nothing will be left to show
+        self._output.flush()  # or it would be lost with this process
+        for state in self._ranks:
+            if state.log is not None:
+                state.log.note_shown()
 
     def _show_rest(self) -> None:
         if self._together is None:

@@ -77,6 +77,9 @@ class RunRecord:
     started_at_s: float = 0.0
     ended_at_s: float = 0.0
     cell_id: str = ""
+    number: int = 0
+    name: str = ""
+    logs: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

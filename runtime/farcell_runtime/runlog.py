@@ -26,6 +26,8 @@ from typing import Any
 OUT, ERR = 1, 2
 # Length of the JSON behind it (0: a mark), the stream that is written next, reach of out, of err.
 _HEAD = struct.Struct("<IBQQ")
+# Of what was shown: the reach of out, of err, of the records, and the stream that comes next.
+_SHOWN = struct.Struct("<QQQB")
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _READ_BYTES = 1 << 20
 _UTF_8 = codecs.getincrementaldecoder("utf-8")
@@ -134,7 +136,7 @@ class RunLog:
         """Delete the files, and close them for good."""
         self._removed = True
         self.close()
-        for suffix in ("out", "err", "events"):
+        for suffix in ("out", "err", "events", "shown"):
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(f"{self._base}.{suffix}")
 
@@ -180,6 +182,29 @@ class LogReader:
         self._records = b""
         self._next = "out"
         self._decoders: dict[str, codecs.IncrementalDecoder] = {}
+
+    @classmethod
+    def resumed(cls, folder: str, name: str) -> LogReader:
+        """A reader that goes on where another, of a process that may be gone, has shown it to."""
+        reader = cls(folder, name)
+        with contextlib.suppress(OSError, struct.error):
+            shown = Path(f"{reader._base}.shown").read_bytes()
+            out, err, events, stream = _SHOWN.unpack(shown)
+            reader._reach = {"out": out, "err": err}
+            reader._events_reach = events
+            reader._next = "out" if stream == OUT else "err"
+        return reader
+
+    def note_shown(self) -> None:
+        """All that was read has been shown: whoever resumes goes on from here."""
+        stream = OUT if self._next == "out" else ERR
+        events = self._events_reach - len(self._records)
+        shown = _SHOWN.pack(self._reach["out"], self._reach["err"], events, stream)
+        with contextlib.suppress(OSError):  # no room: somebody may see it twice
+            if "shown" not in self._files:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC
+                self._files["shown"] = os.open(f"{self._base}.shown", flags, 0o600)
+            os.pwrite(self._files["shown"], shown, 0)
 
     @property
     def path(self) -> Path:

@@ -189,11 +189,14 @@ class Page:
         self._manager.start_kernel(
             cwd=str(folder), env={**os.environ, **(environment or {})}, independent=False
         )
-        self._channels: BlockingKernelClient = self._manager.blocking_client()
-        self._channels.start_channels()
-        self._channels.wait_for_ready(timeout=60)
+        self._connect()
+
+    def _connect(self) -> None:
+        channels: BlockingKernelClient = self._manager.blocking_client()
+        channels.start_channels()
+        channels.wait_for_ready(timeout=60)
+        self._channels = channels
         self._poller = zmq.Poller()
-        channels = self._channels
         self._sockets: dict[Any, Any] = {}
         for channel in (channels.iopub_channel, channels.shell_channel, channels.stdin_channel):
             self._sockets[channel.socket] = channel
@@ -306,6 +309,15 @@ class Page:
     def kill(self) -> None:
         """The kernel dies, as of an accident."""
         self._manager.signal_kernel(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """The kernel dies at once, and another takes its place, as after an accident."""
+        self.kill()
+        while self.alive() or self._take(0.3):  # what it has said yet
+            time.sleep(0.01)
+        self._manager.restart_kernel(now=True)
+        self._channels.stop_channels()
+        self._connect()
 
     def close(self) -> None:
         """End the kernel, if that was not done before."""

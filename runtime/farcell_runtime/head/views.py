@@ -69,6 +69,9 @@ def record_of(report: pb.RunReport) -> RunRecord:
         started_at_s=report.started_at_s,
         ended_at_s=report.ended_at_s,
         cell_id=report.cell_id,
+        number=report.number,
+        name=report.name,
+        logs=tuple(report.logs),
     )
 
 
@@ -81,4 +84,7 @@ def report_message(record: RunRecord) -> pb.RunReport:
         started_at_s=record.started_at_s,
         ended_at_s=record.ended_at_s,
         cell_id=record.cell_id,
+        number=record.number,
+        name=record.name,
+        logs=record.logs,
     )

@@ -138,7 +138,7 @@ class StopRequest(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class RunReport(_message.Message):
-    __slots__ = ("run", "gang", "state", "label", "started_at_s", "ended_at_s", "cell_id")
+    __slots__ = ("run", "gang", "state", "label", "started_at_s", "ended_at_s", "cell_id", "number", "name", "logs")
     RUN_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +146,9 @@ class RunReport(_message.Message):
     STARTED_AT_S_FIELD_NUMBER: _ClassVar[int]
     ENDED_AT_S_FIELD_NUMBER: _ClassVar[int]
     CELL_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    LOGS_FIELD_NUMBER: _ClassVar[int]
     run: str
     gang: str
     state: str
@@ -153,7 +156,10 @@ class RunReport(_message.Message):
     started_at_s: float
     ended_at_s: float
     cell_id: str
-    def __init__(self, run: _Optional[str] = ..., gang: _Optional[str] = ..., state: _Optional[str] = ..., label: _Optional[str] = ..., started_at_s: _Optional[float] = ..., ended_at_s: _Optional[float] = ..., cell_id: _Optional[str] = ...) -> None: ...
+    number: int
+    name: str
+    logs: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, run: _Optional[str] = ..., gang: _Optional[str] = ..., state: _Optional[str] = ..., label: _Optional[str] = ..., started_at_s: _Optional[float] = ..., ended_at_s: _Optional[float] = ..., cell_id: _Optional[str] = ..., number: _Optional[int] = ..., name: _Optional[str] = ..., logs: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Host(_message.Message):
     __slots__ = ("name", "cpus", "memory_bytes", "memory_used_bytes", "cpu_percent", "gpu_uuids")
@@ -236,7 +242,7 @@ class FromWorker(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., input_request: _Optional[_Union[InputRequest, _Mapping]] = ..., fetched: _Optional[_Union[Fetched, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("worker", "epoch", "python", "farcell", "names", "environment", "latest_log")
+    __slots__ = ("worker", "epoch", "python", "farcell", "names", "environment", "latest_log", "ended")
     WORKER_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     PYTHON_FIELD_NUMBER: _ClassVar[int]
@@ -244,6 +250,7 @@ class Hello(_message.Message):
     NAMES_FIELD_NUMBER: _ClassVar[int]
     ENVIRONMENT_FIELD_NUMBER: _ClassVar[int]
     LATEST_LOG_FIELD_NUMBER: _ClassVar[int]
+    ENDED_FIELD_NUMBER: _ClassVar[int]
     worker: str
     epoch: int
     python: str
@@ -251,7 +258,8 @@ class Hello(_message.Message):
     names: _containers.RepeatedScalarFieldContainer[str]
     environment: str
     latest_log: int
-    def __init__(self, worker: _Optional[str] = ..., epoch: _Optional[int] = ..., python: _Optional[str] = ..., farcell: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., environment: _Optional[str] = ..., latest_log: _Optional[int] = ...) -> None: ...
+    ended: _containers.RepeatedCompositeFieldContainer[Done]
+    def __init__(self, worker: _Optional[str] = ..., epoch: _Optional[int] = ..., python: _Optional[str] = ..., farcell: _Optional[str] = ..., names: _Optional[_Iterable[str]] = ..., environment: _Optional[str] = ..., latest_log: _Optional[int] = ..., ended: _Optional[_Iterable[_Union[Done, _Mapping]]] = ...) -> None: ...
 
 class Payload(_message.Message):
     __slots__ = ("pickles", "parts", "segment", "sizes", "hashes")

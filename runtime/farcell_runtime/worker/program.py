@@ -90,6 +90,7 @@ class Worker:
             names=self._runs.names(),
             environment=environment(),
             latest_log=self._runs.latest_log,
+            ended=self._runs.ended,
         )
 
     def received(self, message: pb.ToWorker, driver: Driver) -> None:

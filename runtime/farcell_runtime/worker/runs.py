@@ -41,6 +41,7 @@ from farcell_runtime.values import Parcel, Values
 from farcell_runtime.worker.drivers import Driver, Drivers
 
 _KEPT_LOGS = 200
+_KEPT_ENDS = 16  # of runs, for a driver that comes when they are over
 _LISTEN_S = 0.5
 _MOST_FREE_BYTES = 256 << 20  # of shared memory, kept for the next values
 _NOTHING = pb.LogPosition()
@@ -61,6 +62,7 @@ class Runs:
         self._numbers = itertools.count(1)
         self._logs: deque[RunLog] = deque()
         self._company = Company.now()  # at the end of the latest run
+        self._ended: deque[pb.Done] = deque(maxlen=_KEPT_ENDS)
         self._began = False
         self._next_log = self._new_log()
         self._router = Router(self._next_log)
@@ -96,6 +98,21 @@ class Runs:
     def latest_log(self) -> int:
         """The number of the log of the latest run; each run has the next one."""
         return int(self._next_log.name) - 1
+
+    @property
+    def ended(self) -> list[pb.Done]:
+        """How the latest runs ended, without what they changed."""
+        return [
+            pb.Done(
+                run=done.run,
+                status=done.status,
+                failure=done.failure if done.HasField("failure") else None,
+                position=done.position,
+                log=done.log,
+                log_unused=done.log_unused,
+            )
+            for done in self._ended
+        ]
 
     def names(self) -> list[str]:
         """The names that cells have bound."""
@@ -153,6 +170,7 @@ class Runs:
             and self._company <= before
         )
         self._say(driver, pb.FromWorker(done=done))
+        self._ended.append(done)
         if not done.log_unused:
             self._rotate_logs(log)
 

@@ -1,0 +1,124 @@
+"""A kernel that died, or was restarted, and the one in its place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.page import Page, plain
+
+COUNTING = """import os, time
+for number in range(100_000):
+    print("@" + str(number), flush=True)
+    time.sleep(0.01)
+    if os.path.exists({go!r}):
+        break
+last = number
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[Page]:
+    page = Page(tmp_path)
+    try:
+        page.load()
+        yield page
+    finally:
+        if page.alive():
+            page.run("%cluster stop")
+        page.close()
+
+
+def load(page: Page) -> str:
+    cell = page.good("%load_ext farcell")
+    return cell.stdout
+
+
+def numbers(*texts: str) -> list[int]:
+    return [int(word[1:]) for text in texts for word in text.split() if word.startswith("@")]
+
+
+def test_the_names_are_there_again(own: Page) -> None:
+    own.good_remote("import numpy as np\nthere = np.arange(5)\nboth = [1]")
+    own.good("both")
+    own.restart()
+    started_s = time.monotonic()
+    told = load(own)
+    assert own.value("there.sum(), both") == "(np.int64(10), [1])"
+    assert time.monotonic() - started_s < 30
+    assert "attached to gang default" in told
+    assert "there" in told
+    assert own.good_remote("both.append(2)\nboth").result == "[1, 2]"
+
+
+@pytest.mark.parametrize("flags", ["", "--background --name count", "--ranks 2"])
+def test_a_run_goes_on_and_is_replayed_once(own: Page, tmp_path: Path, flags: str) -> None:
+    go = tmp_path / "go"
+    first = own.begin_remote(COUNTING.format(go=str(go)), flags)
+    own.until(lambda: "@20" in first.text, first)
+    time.sleep(0.5)  # reports of runs are told a little later
+    own.restart()
+    loaded = own.good("%load_ext farcell")
+    assert "still running" in loaded.stdout
+    shown = max(numbers(first.text))
+    own.until(lambda: f"@{shown + 50}" in loaded.text, loaded)
+    go.touch()
+    own.good("import farcell\nrun = farcell.find_run('1')\nrun.wait(30)")
+    own.until(lambda: own.value("run.state") == "'done'")
+    last = int(own.value("last if isinstance(last, int) else last[0]"))
+    own.until(lambda: f"@{last}" in loaded.text, loaded)
+    seen = numbers(first.text, loaded.text)
+    if "--ranks" not in flags:
+        assert seen == list(range(last + 1))
+    else:
+        assert set(seen) == set(range(max(seen) + 1))
+    assert own.good_remote("1 + 1", flags.partition("--background")[0]).result == "2"
+
+
+def test_a_run_that_ended_meanwhile(own: Page, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    first = own.begin_remote(COUNTING.format(go=str(go)) + "1 / 0", "--background --name fails")
+    own.until(lambda: "@5" in first.text, first)
+    time.sleep(0.5)
+    own.kill()
+    time.sleep(0.5)
+    go.touch()
+    time.sleep(1)
+    own.restart()
+    loaded = own.good("%load_ext farcell")
+    assert "run 1 'fails'" in loaded.stdout
+    own.until(lambda: "ZeroDivisionError" in plain(loaded.describe()), loaded)
+    assert own.run("farcell = __import__('farcell'); farcell.find_run('fails').wait(20)").error == (
+        "ZeroDivisionError"
+    )
+    last = int(own.value("last"))
+    assert numbers(first.text, loaded.text) == list(range(last + 1))
+
+
+def test_a_cell_on_a_busy_gang_waits_for_it(own: Page, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    first = own.begin_remote(COUNTING.format(go=str(go)))
+    own.until(lambda: "@5" in first.text, first)
+    time.sleep(0.5)
+    own.restart()
+    own.good("%load_ext farcell")
+    waiting = own.begin_remote("last >= 5")
+    own.until(lambda: "waiting for the run" in waiting.text, waiting)
+    go.touch()
+    assert own.finish(waiting).result == "True"
+
+
+def test_it_can_be_cancelled_after(own: Page, tmp_path: Path) -> None:
+    first = own.begin_remote(COUNTING.format(go=str(tmp_path / "never")), "--name endless")
+    own.until(lambda: "@5" in first.text, first)
+    time.sleep(0.5)
+    own.restart()
+    own.good("%load_ext farcell")
+    own.good("%cluster cancel endless")
+    assert own.run("import farcell\nfarcell.find_run('endless').wait(30)").error == (
+        "KeyboardInterrupt"
+    )
+    assert own.good_remote("number >= 5").result == "True"
