@@ -96,10 +96,13 @@ class Directory:
         return [other for other, entry in self._entries.items() if entry.group == number]
 
     def refused(self, place: str, names: Iterable[str]) -> None:
-        """``place`` could not take the newest version of ``names``, nor has it an older one."""
+        """``place`` could not take the newest version of ``names``, nor has it an older one.
+
+        What it alone holds it was not sent, whatever is said.
+        """
         for name in names:
-            if (entry := self._entries.get(name)) is not None:
-                entry.held.pop(place, None)
+            if name in self._entries and self.holders(name) != [place]:
+                self._entries[name].held.pop(place, None)
 
     def received(self, place: str, names: Iterable[str]) -> None:
         """``place`` now holds the newest version of ``names`` too."""
