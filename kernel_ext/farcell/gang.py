@@ -24,6 +24,7 @@ from farcell_runtime.transport.payload import Arrivals
 from farcell_runtime.transport.worker_client import WorkerClient
 
 _TELL_AFTER_S = 0.5
+_COMPLETE_S = 0.5
 _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 
 
@@ -280,6 +281,15 @@ class Gang:
         reply = _got(found)
         assert isinstance(reply, pb.Inspected)
         return reply.json
+
+    def complete(self, text: str) -> list[str]:
+        """What ``text``, which begins with a name, may go on as there; nothing if it is busy."""
+        try:
+            answer = self.inspect(self.ranks[0], "complete", text, len(text), _COMPLETE_S)
+        except (FarcellError, TimeoutError):
+            return []  # the worker is busy with a cell, or gone
+        name = text.partition(".")[0]
+        return [match for match in json.loads(answer)["matches"] if match.startswith(name)]
 
     def lose(self, exit_: pb.WorkerExit) -> None:
         """A worker of this gang has ended, as the head says."""

@@ -9,7 +9,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from farcell_runtime.errors import WorkerLost
@@ -114,17 +114,31 @@ class Mailbox:
             self._poll.unregister(descriptor)
 
 
-@contextlib.contextmanager
-def stops_into(mailbox: Mailbox) -> Iterator[None]:
+def stops_into(mailbox: Mailbox) -> contextlib.AbstractContextManager[None]:
     """Have SIGINT arrive as a message.
 
     A ``KeyboardInterrupt`` could strike between taking a message and acting on it, and whoever
     follows a run would wait forever for a word that it has had.
     """
+    return _on_stop(lambda: mailbox.put(0, Stop()))
+
+
+@contextlib.contextmanager
+def stops_held() -> Iterator[None]:
+    """Have SIGINT wait until what must be done as a whole is done."""
+    pressed: list[bool] = []
+    with _on_stop(lambda: pressed.append(True)):
+        yield
+    if pressed:
+        raise KeyboardInterrupt
+
+
+@contextlib.contextmanager
+def _on_stop(act: Callable[[], object]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, lambda *_: mailbox.put(0, Stop()))
+    before = signal.signal(signal.SIGINT, lambda *_: act())
     try:
         yield
     finally:

@@ -8,7 +8,6 @@ before a cell by what its syntax shows, else at the moment of the read.
 from __future__ import annotations
 
 import builtins
-import importlib
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -22,8 +21,8 @@ from farcell.ranks import Ranks
 from farcell.remote_value import RemoteValue
 from farcell.shipment import Shipment, submodules
 from farcell_runtime import codec
-from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
-from farcell_runtime.errors import CaptureError, ObjectLost
+from farcell_runtime.bindings import Bindings, imported_again, is_hidden, is_immutable, type_name
+from farcell_runtime.errors import CaptureError, LostError, ObjectLost
 from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.segments import Pool
@@ -111,16 +110,20 @@ class Names:
             values.forget(shipment.forget)
             if not shipment.sizes:
                 return shipment
-            parcel, same = values.join(pieces, shipment.sizes, together=groups)
-            self.directory.received(gang.name, same)
-            shipment.unchanged += same
-            for name in same:
-                del shipment.sizes[name]
-            if parcel is not None:
-                shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
-                shipment.packed = pack(parcel, self._pool, gang.ranks)
-                values.sent(pieces, shipment.sizes)
-                self.directory.moved(shipment.sizes)
+            try:
+                parcel, same = values.join(pieces, shipment.sizes, together=groups)
+                self.directory.received(gang.name, same)
+                shipment.unchanged += same
+                for name in same:
+                    del shipment.sizes[name]
+                if parcel is not None:
+                    shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
+                    shipment.packed = pack(parcel, self._pool, gang.ranks)
+                    values.sent(pieces, shipment.sizes)
+                    self.directory.moved(shipment.sizes)
+            except BaseException:
+                self.refused(gang.name, shipment)
+                raise
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
@@ -133,9 +136,10 @@ class Names:
         self.directory.received(gang, (name for name in shipment.sizes if name in self.directory))
 
     def refused(self, gang: str, shipment: Shipment) -> None:
-        """``gang`` could not take ``shipment``."""
+        """``gang`` could not take ``shipment``, or was not sent it."""
         with self._lock:
             self.directory.refused(gang, shipment.sizes)
+            self.directory.not_told(gang, shipment.forget)
             self._values_for(gang).forget(shipment.sizes)
 
     def gang_changed(self, gang: str, done: pb.Done, code: str = "") -> None:
@@ -217,7 +221,7 @@ class Names:
     def fetch_for(self, code: str) -> None:
         """Fetch what a cell that is about to run in the notebook reads and the notebook lacks."""
         with self._lock:
-            if not self._stale():
+            if not self.absent():
                 return
             reads = reads_of(code, self._shell.transform_cell)
             certain, perhaps = self._what_is_read(reads)
@@ -255,18 +259,12 @@ class Names:
         path = self.directory.entry(name).module
         if not path:
             return
-        module, _, attribute = path.partition(":")
         try:
-            value: object = importlib.import_module(module)
-            if attribute:
-                value = getattr(value, attribute)
+            value = imported_again(path)
         except Exception:  # whatever that module raises: then its name is lost like any other
             return
         self._shell.user_ns[name] = value
         self.directory.changed(KERNEL, name, type_name=type_name(value), module=path)
-
-    def _stale(self) -> bool:
-        return any(not self.directory.is_newest(KERNEL, name) for name in self.directory)
 
     def _what_is_read(self, reads: Reads) -> tuple[set[str], set[str]]:
         certain = self._closure(reads.names)
@@ -412,15 +410,19 @@ class Names:
 
     def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
         """Fetch what has changed in values that are still here as they were."""
-        [fetched] = gang.fetch(names, most_bytes=most_bytes)
-        values = self._values_for(gang.name)
-        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
-        namespace = self._shell.user_ns
         # Whatever comes between, they are not taken for what is there any more.
-        namespace.update({name: self._shadows.pop(name) for name in names})
+        shadows = {name: self._shadows.pop(name) for name in names}
+        try:
+            [fetched] = gang.fetch(names, most_bytes=most_bytes)
+        except LostError:
+            self._shadows.update(shadows)
+            raise
+        values = self._values_for(gang.name)
+        namespace = self._shell.user_ns
+        namespace.update(shadows)
         try:
             try:
-                values.receive(parcel)
+                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
             except Differs:
                 [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
                 values.receive(gang.ranks[0].arrivals.unpack(fetched.values))

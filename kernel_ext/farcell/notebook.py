@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import tempfile
 import threading
@@ -16,11 +15,13 @@ from farcell.comms import Comms
 from farcell.failures import TracebackHook, errors_shown
 from farcell.gang import Gang
 from farcell.late_output import LateOutput
+from farcell.mailbox import stops_held
 from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.receipt import dry_run
 from farcell.reports import RunReports
 from farcell.run import Run
+from farcell.shipment import Shipment
 from farcell_runtime import ambient, codec, settings
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.config import Config
@@ -32,7 +33,6 @@ from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _TELL_AFTER_S = 1.0
-_COMPLETE_S = 0.5
 _MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
 
 
@@ -222,6 +222,21 @@ class Notebook:
         self.names.observe("")
         gang = self.gang(shape)
         shipment = self.names.capture(gang, code)
+        # A stop must not come between what is sent or told and what is recorded of it.
+        with stops_held():
+            try:
+                run = self._prepared(gang, shipment, code, header, timeout_s)
+            except BaseException:
+                self.names.refused(gang.name, shipment)
+                raise
+            settled = self._carry_out(run, shipment, code)
+        if not settled:
+            # Something there is not what it was taken for: whole, it will be.
+            self.run(shape, code, header=header, timeout_s=timeout_s)
+
+    def _prepared(
+        self, gang: Gang, shipment: Shipment, code: str, header: str, timeout_s: float | None
+    ) -> Run:
         here = self._ambient_here(gang)
         number = self.shell.displayhook.prompt_count
         execute = pb.Execute(
@@ -249,6 +264,11 @@ class Notebook:
             comms=self._comms.of(gang),
         )
         self._ambient[gang.name] = here
+        return run
+
+    def _carry_out(self, run: Run, shipment: Shipment, code: str) -> bool:
+        """Run a cell, and take in what it has changed; false if its values must be sent whole."""
+        gang = run.gang
         self._running[run.id] = run
 
         def meanwhile() -> None:
@@ -271,9 +291,7 @@ class Notebook:
         if run.done is not None and run.done.status == "refused":
             self.names.refused(gang.name, shipment)
             if shipment.patches:
-                # Something there is not what it was taken for: whole, it will be.
-                self.run(shape, code, header=header, timeout_s=timeout_s)
-                return
+                return False
             if isinstance(error, UsageError):
                 names = ", ".join(f"'{name}'" for name in shipment.sizes)
                 error = UsageError(f"{names} {error.message}", hint=error.hint)
@@ -285,16 +303,12 @@ class Notebook:
                 self._ambient[gang.name] = self._ambient_here(gang)
             if trouble:
                 print(trouble, file=sys.stderr)
-            if run.done.lost_bytes:
-                print(
-                    f"farcell: the disk is full: {run.done.lost_bytes:,} bytes of output are lost",
-                    file=sys.stderr,
-                )
         self._take_news()
         if error is not None:
             if not isinstance(error, FarcellError):
                 self.last_gang = gang.name
             raise error
+        return True
 
     def run_on(self, gang: str, code: str) -> None:
         """Run code on a gang that there is."""
@@ -314,13 +328,7 @@ class Notebook:
             return [each for each in self.names.absent() if each.startswith(text)]
         holder = self.names.holder(name)
         gang = self._gangs.get(holder) if holder else None
-        if gang is None:
-            return []
-        try:
-            answer = gang.inspect(gang.ranks[0], "complete", text, len(text), _COMPLETE_S)
-        except (FarcellError, TimeoutError):
-            return []  # the worker is busy with a cell, or gone
-        return [match for match in json.loads(answer)["matches"] if match.startswith(name)]
+        return [] if gang is None else gang.complete(text)
 
     # ---- the shell's events -----------------------------------------------------------------
 
@@ -344,7 +352,9 @@ class Notebook:
         self.names.stopped = False
         code = (result.info.raw_cell or "") if result.info is not None else ""
         if not runs_remotely(code):  # else the next cell is soon enough
-            self.names.observe(code)
+            # The cell's own code has ended: there is nothing left to stop.
+            with contextlib.suppress(KeyboardInterrupt), stops_held():
+                self.names.observe(code)
             self._last_ambient = None
 
     # ---- what happens elsewhere -------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
 import sys
@@ -152,6 +153,13 @@ def import_path(value: object) -> str:
     if module is None or module.__name__ == "__main__" or getattr(module, name, None) is not value:
         return ""
     return f"{module.__name__}:{name}"
+
+
+def imported_again(path: str) -> object:
+    """What ``import_path`` has told of; raises whatever its module raises."""
+    module, _, name = path.partition(":")
+    value: object = importlib.import_module(module)
+    return getattr(value, name) if name else value
 
 
 def is_immutable(value: object) -> bool:

@@ -158,6 +158,7 @@ EVENTS: dict[str, tuple[Any, ...]] = {
     "kernel deletes": ("deleted", KERNEL, "x"),
     "g deletes": ("deleted", "g", "x"),
     "g hears": ("take_forgotten", "g"),
+    "g hasn't heard": ("not_told", "g", ["x"]),
     "g ends": ("gone", "g", "it died"),
     "h ends": ("gone", "h", "it died"),
     "x is stuck": ("set_stuck", "x", "a lock"),
@@ -167,11 +168,13 @@ EVENTS: dict[str, tuple[Any, ...]] = {
 AFTER: dict[str, dict[str, str]] = {
     "unknown": {
         "kernel binds": "kernel*", "g binds": "g*", "h binds": "h*", "kernel gets": "KeyError",
-        "g gets": "KeyError", "h gets": "KeyError", "x is stuck": "KeyError",
+        "g gets": "KeyError", "h gets": "KeyError", "g hasn't heard": "g forgets",
+        "x is stuck": "KeyError",
     },
     "kernel*": {
         "g binds": "kernel g*", "h binds": "kernel h*", "g gets": "kernel* g*",
-        "h gets": "kernel* h*", "kernel deletes": "unknown", "g deletes": "kernel forgets",
+        "h gets": "kernel* h*", "g refuses": "kernel* g", "g hasn't heard": "kernel* g",
+        "kernel deletes": "unknown", "g deletes": "kernel forgets",
         "x is stuck": "kernel*, stuck",
     },
     "g*": {
@@ -181,18 +184,18 @@ AFTER: dict[str, dict[str, str]] = {
     },
     "kernel* g*": {
         "kernel binds": "kernel* g", "g binds": "kernel g*", "h binds": "kernel g h*",
-        "h gets": "kernel* g* h*", "g refuses": "kernel*", "kernel deletes": "g forgets",
+        "h gets": "kernel* g* h*", "g refuses": "kernel* g", "kernel deletes": "g forgets",
         "g deletes": "kernel forgets", "g ends": "kernel*", "x is stuck": "kernel* g*, stuck",
     },
     "kernel* g* h*": {
         "kernel binds": "kernel* g h", "g binds": "kernel g* h", "h binds": "kernel g h*",
-        "g refuses": "kernel* h*", "kernel deletes": "g forgets, h forgets",
+        "g refuses": "kernel* g h*", "kernel deletes": "g forgets, h forgets",
         "g deletes": "kernel forgets, h forgets", "g ends": "kernel* h*", "h ends": "kernel* g*",
         "x is stuck": "kernel* g* h*, stuck",
     },
     "kernel* g": {
         "g binds": "kernel g*", "h binds": "kernel g h*", "g gets": "kernel* g*",
-        "h gets": "kernel* g h*", "g refuses": "kernel*", "kernel deletes": "g forgets",
+        "h gets": "kernel* g h*", "kernel deletes": "g forgets",
         "g deletes": "kernel forgets", "g ends": "kernel*", "x is stuck": "kernel* g, stuck",
     },
     "kernel g*": {
@@ -218,12 +221,13 @@ AFTER: dict[str, dict[str, str]] = {
     },
     "lost": {
         "kernel binds": "kernel*", "g binds": "g*", "h binds": "h*", "kernel gets": "KeyError",
-        "g gets": "KeyError", "h gets": "KeyError", "x is stuck": "KeyError",
+        "g gets": "KeyError", "h gets": "KeyError", "g hasn't heard": "lost, g forgets",
+        "x is stuck": "KeyError",
     },
     "lost, kernel forgets": {
         "kernel binds": "kernel*", "g binds": "kernel g*", "h binds": "kernel h*",
         "kernel gets": "KeyError", "g gets": "KeyError", "h gets": "KeyError",
-        "x is stuck": "KeyError",
+        "g hasn't heard": "lost, kernel forgets, g forgets", "x is stuck": "KeyError",
     },
     "g forgets": {
         "kernel binds": "kernel* g", "g binds": "g*", "h binds": "g h*",
@@ -239,7 +243,7 @@ AFTER: dict[str, dict[str, str]] = {
     "kernel forgets": {
         "kernel binds": "kernel*", "g binds": "kernel g*", "h binds": "kernel h*",
         "kernel gets": "KeyError", "g gets": "KeyError", "h gets": "KeyError",
-        "x is stuck": "KeyError",
+        "g hasn't heard": "kernel forgets, g forgets", "x is stuck": "KeyError",
     },
 }  # fmt: skip
 
@@ -345,10 +349,14 @@ class Namespaces(RuleBasedStateMachine):
 
     @rule(place=GANGS, name=NAMES)
     def refuse(self, place: str, name: str) -> None:
-        """A name is sent to a gang that can't take it."""
+        """A name is sent to a gang that can't take it, and keeps what it has."""
         if self.directory.lacking(place, [name]):
-            self.held[place].pop(name, None)
             self.directory.refused(place, [name])
+
+    @rule(place=GANGS)
+    def miss(self, place: str) -> None:
+        """What a gang is to delete does not reach it."""
+        self.directory.not_told(place, self.directory.take_forgotten(place))
 
     @rule(place=PLACES, name=NAMES)
     def delete(self, place: str, name: str) -> None:
