@@ -20,6 +20,7 @@ from farcell.receipt import dry_run
 from farcell.reports import RunReports
 from farcell.run import Run
 from farcell.shipment import Shipment
+from farcell.stops import stops_held
 from farcell_runtime import ambient
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.config import Config
@@ -102,7 +103,17 @@ class Cells:
             CaptureError: if a name that it reads can't travel; then nothing ran.
             WorkerLost: if a worker died under it.
         """
-        run, shipment = self._prepare(shape, code, header, timeout_s)
+        gang, shipment = self._capture(shape, code)
+        # A stop must not come between what is sent or told and what is recorded of it.
+        with stops_held():
+            run = self._prepared(gang, shipment, code, header, timeout_s)
+            settled = self._carry_out(run, shipment, code)
+        if not settled:
+            # Something there is not what it was taken for: whole, it will be.
+            self.run(shape, code, header=header, timeout_s=timeout_s)
+
+    def _carry_out(self, run: Run, shipment: Shipment, code: str) -> bool:
+        """Run a cell, and take in what it has changed; false if its values must be sent whole."""
         gang = run.gang
         versions = self._names.directory.versions() if self._started else None
         try:
@@ -118,11 +129,9 @@ class Cells:
         # What began before it on these workers has ended before it.
         self.take_in(wait_for=gang)
         if run.done is not None and run.done.status == "refused":
-            self._names.refused(gang.name, shipment.sizes)
+            self._names.refused(gang.name, shipment)
             if shipment.patches:
-                # Something there is not what it was taken for: whole, it will be.
-                self.run(shape, code, header=header, timeout_s=timeout_s)
-                return
+                return False
             error = _told_of(error, shipment)
         elif run.done is not None:
             if versions is None:
@@ -136,16 +145,12 @@ class Cells:
                 self._ambient[gang.name] = self._ambient_here(gang)
             if trouble:
                 print(trouble, file=sys.stderr)
-            if run.done.lost_bytes:
-                print(
-                    f"farcell: the disk is full: {run.done.lost_bytes:,} bytes of output are lost",
-                    file=sys.stderr,
-                )
         self._take_news()
         if error is not None:
             if not isinstance(error, FarcellError):
                 self.last_gang = gang.name
             raise error
+        return True
 
     def start(
         self,
@@ -165,11 +170,19 @@ class Cells:
         """
         if name and any(run.name == name and not run.done() for run in self.background.values()):
             raise UsageError(f"a run called '{name}' is running already", hint="%cluster runs")
-        run, shipment = self._prepare(shape, code, header, timeout_s, background=True)
+        gang, shipment = self._capture(shape, code)
+        with stops_held():
+            run = self._prepared(gang, shipment, code, header, timeout_s, background=True)
+            background = self._started_in_background(run, shipment, code, name)
+        background.follow()
+        return background
+
+    def _started_in_background(
+        self, run: Run, shipment: Shipment, code: str, name: str
+    ) -> BackgroundRun:
         versions = self._names.directory.versions()
-        number = self._next_number()
         background = BackgroundRun(
-            number,
+            self._next_number(),
             name,
             run.gang.name,
             first_line(code),
@@ -187,7 +200,6 @@ class Cells:
             raise
         self._started.append(_Started(background, run, code, shipment, versions))
         self._keep(background)
-        background.follow()
         return background
 
     def found(self, report: pb.RunReport, gang: Callable[[], Gang]) -> BackgroundRun:
@@ -292,7 +304,7 @@ class Cells:
         if done is None:
             return
         if done.status == "refused":
-            self._names.refused(gang.name, started.shipment.sizes)
+            self._names.refused(gang.name, started.shipment)
             return
         # What it has set there stays there: the notebook has gone on meanwhile.
         self._ambient.pop(gang.name, None)
@@ -327,50 +339,57 @@ class Cells:
         self._ambient.pop(gang, None)
         self._shapes.pop(gang, None)
 
-    def _prepare(
+    def _capture(self, shape: Shape, code: str) -> tuple[Gang, Shipment]:
+        self._take_changes()
+        self._names.observe("")
+        gang = self._gang(shape)
+        self._shapes[gang.name] = shape
+        return gang, self._names.capture(gang, code)
+
+    def _prepared(
         self,
-        shape: Shape,
+        gang: Gang,
+        shipment: Shipment,
         code: str,
         header: str,
         timeout_s: float | None,
         *,
         background: bool = False,
-    ) -> tuple[Run, Shipment]:
-        self._take_changes()
-        self._names.observe("")
-        gang = self._gang(shape)
-        self._shapes[gang.name] = shape
-        shipment = self._names.capture(gang, code)
-        here = self._ambient_here(gang)
-        number = self._shell.displayhook.prompt_count
-        execute = pb.Execute(
-            epoch=gang.epoch,
-            code=code,
-            header=header,
-            execution_count=number,
-            stdin_allowed=not background,
-            keep_log=background,
-            filename=self._shell.compile.get_code_name(code, code, number),
-            ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
-            forget=shipment.forget,
-            parent=front_end.parent_json(self._shell),
-            modules=shipment.modules,
-        )
-        run = Run(
-            gang,
-            execute,
-            shipment.packed,
-            self._shell,
-            timeout_s=timeout_s,
-            grace_s=self._config().interrupt_grace_s,
-            interrupt=self._interrupt,
-            kill=self._kill,
-            price=lambda: self._names.directory.price(gang.name),
-            comms=self._comms.of(gang),
-        )
+    ) -> Run:
+        try:
+            here = self._ambient_here(gang)
+            number = self._shell.displayhook.prompt_count
+            execute = pb.Execute(
+                epoch=gang.epoch,
+                code=code,
+                header=header,
+                execution_count=number,
+                stdin_allowed=not background,
+                keep_log=background,
+                filename=self._shell.compile.get_code_name(code, code, number),
+                ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
+                forget=shipment.forget,
+                parent=front_end.parent_json(self._shell),
+                modules=shipment.modules,
+            )
+            run = Run(
+                gang,
+                execute,
+                shipment.packed,
+                self._shell,
+                timeout_s=timeout_s,
+                grace_s=self._config().interrupt_grace_s,
+                interrupt=self._interrupt,
+                kill=self._kill,
+                price=lambda: self._names.directory.price(gang.name),
+                comms=self._comms.of(gang),
+            )
+        except BaseException:
+            self._names.refused(gang.name, shipment)
+            raise
         self._ambient[gang.name] = here
         self._running[run.id] = run
-        return run, shipment
+        return run
 
     def _sent(
         self, run: Run, shipment: Shipment, code: str, background: BackgroundRun | None = None
@@ -391,7 +410,7 @@ class Cells:
 
     def _fell_through(self, run: Run, shipment: Shipment, fault: BaseException) -> None:
         # Nobody knows what reached the gang: it is sent again when next read.
-        self._names.refused(run.gang.name, shipment.sizes)
+        self._names.refused(run.gang.name, shipment)
         self._ambient.pop(run.gang.name, None)
         self._reports.ended(run.id, fault)
 

@@ -96,10 +96,13 @@ class Directory:
         return [other for other, entry in self._entries.items() if entry.group == number]
 
     def refused(self, place: str, names: Iterable[str]) -> None:
-        """``place`` could not take the newest version of ``names``, nor has it an older one."""
+        """``place`` may not have the newest version of ``names``, but none or any older one.
+
+        What it alone holds it was not sent, whatever is said.
+        """
         for name in names:
-            if (entry := self._entries.get(name)) is not None:
-                entry.held.pop(place, None)
+            if name in self._entries and self.holders(name) != [place]:
+                self._entries[name].held[place] = 0
 
     def received(self, place: str, names: Iterable[str]) -> None:
         """``place`` now holds the newest version of ``names`` too."""
@@ -121,6 +124,14 @@ class Directory:
     def take_forgotten(self, place: str) -> list[str]:
         """The names that ``place`` is still to delete; told once."""
         return sorted(self._to_forget.pop(place, ()))
+
+    def not_told(self, place: str, names: Iterable[str]) -> None:
+        """``place`` may not have heard after all that it is to delete ``names``."""
+        for name in names:
+            if (entry := self._entries.get(name)) is None:
+                self._to_forget.setdefault(place, set()).add(name)
+            else:
+                entry.held.setdefault(place, 0)
 
     def moved(self, sizes: Mapping[str, int]) -> None:
         """Values of these sizes, in bytes, have been seen."""

@@ -24,6 +24,7 @@ from farcell_runtime.transport.payload import Arrivals
 from farcell_runtime.transport.worker_client import WorkerClient
 
 _TELL_AFTER_S = 0.5
+_COMPLETE_S = 0.5
 _BUSY_S = 1.0  # without an answer for so long, a worker is taken to be busy with a cell
 _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 
@@ -254,6 +255,15 @@ class Gang:
         finally:
             for rank in self.ranks:
                 rank.give_up(number)
+
+    def complete(self, text: str) -> list[str]:
+        """What ``text``, which begins with a name, may go on as there; nothing if it is busy."""
+        try:
+            answer = self.inspect(self.ranks[0], "complete", text, len(text), _COMPLETE_S)
+        except (FarcellError, TimeoutError):
+            return []  # the worker is busy with a cell, or gone
+        name = text.partition(".")[0]
+        return [match for match in json.loads(answer)["matches"] if match.startswith(name)]
 
     def alias(self, name: str, other: str) -> None:
         """Have each rank bind ``other`` to the object that it has under ``name`` by then."""

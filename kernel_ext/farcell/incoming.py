@@ -12,7 +12,7 @@ from farcell.ranks import Ranks
 from farcell.remote_value import RemoteValue
 from farcell_runtime import codec
 from farcell_runtime.bindings import RESULTS
-from farcell_runtime.errors import FarcellError
+from farcell_runtime.errors import FarcellError, LostError
 from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.values import Differs, Values
@@ -84,38 +84,44 @@ class Incoming:
             self._fetch_changes(gang, shadowed, most_bytes)
         if others:
             [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
-            with self._into_shadows(gang.name, others):
+            with self._into(self._take_shadows(others), gang.name, others):
                 self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
             self._settle(gang.name, others, fetched)
 
     def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
         """Fetch what has changed in values that are still here as they were."""
-        [fetched] = gang.fetch(names, most_bytes=most_bytes)
+        # Whatever comes between, they are not taken for what is there any more.
+        shadows = self._take_shadows(names)
+        try:
+            [fetched] = gang.fetch(names, most_bytes=most_bytes)
+        except LostError:
+            self._shadows.update(shadows)
+            raise
         values = self._values_for(gang.name)
-        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
-        with self._into_shadows(gang.name, names):
+        with self._into(shadows, gang.name, names):
             try:
-                values.receive(parcel)
+                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
             except Differs:
                 [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
                 values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
         values.confirm(fetched.unchanged)
         self._settle(gang.name, names, fetched)
 
+    def _take_shadows(self, names: list[str]) -> dict[str, object]:
+        return {name: self._shadows.pop(name) for name in names if name in self._shadows}
+
     @contextlib.contextmanager
-    def _into_shadows(self, gang: str, names: list[str]) -> Iterator[None]:
+    def _into(self, shadows: dict[str, object], gang: str, names: list[str]) -> Iterator[None]:
         """Have the values of ``names`` that arrive from ``gang`` find those that were here."""
         namespace = self._shell.user_ns
-        # Whatever comes between, they are not taken for what is there any more.
-        living = {name: self._shadows.pop(name) for name in names if name in self._shadows}
-        namespace.update(living)
+        namespace.update(shadows)
         try:
             yield
         except BaseException:
             for name in names:
                 namespace.pop(name, None)
             raise
-        rebound = [name for name in names if living.get(name) is not namespace.get(name)]
+        rebound = [name for name in names if shadows.get(name) is not namespace.get(name)]
         self._rebound(rebound, gang)
 
     def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:
@@ -129,7 +135,7 @@ class Incoming:
             if all(name in part for part in loaded):
                 alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1
                 if alike:
-                    with self._into_shadows(gang.name, [name]):
+                    with self._into(self._take_shadows([name]), gang.name, [name]):
                         self._values_for(gang.name).receive(parcels[0])
                 else:
                     self._shell.user_ns[name] = Ranks(part[name] for part in loaded)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from farcell.stops import on_stop
 from farcell_runtime.errors import WorkerLost
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.worker_client import WorkerClient
@@ -114,18 +114,10 @@ class Mailbox:
             self._poll.unregister(descriptor)
 
 
-@contextlib.contextmanager
-def stops_into(mailbox: Mailbox) -> Iterator[None]:
+def stops_into(mailbox: Mailbox) -> contextlib.AbstractContextManager[None]:
     """Have SIGINT arrive as a message.
 
     A ``KeyboardInterrupt`` could strike between taking a message and acting on it, and whoever
     follows a run would wait forever for a word that it has had.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, lambda *_: mailbox.put(0, Stop()))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    return on_stop(lambda: mailbox.put(0, Stop()))

@@ -120,16 +120,20 @@ class Names:
             values.forget(shipment.forget)
             if not shipment.sizes:
                 return shipment
-            parcel, same = values.join(pieces, shipment.sizes, together=groups)
-            self.directory.received(gang.name, same)
-            shipment.unchanged += same
-            for name in same:
-                del shipment.sizes[name]
-            if parcel is not None:
-                shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
-                shipment.packed = pack(parcel, self._pool, gang.ranks)
-                values.sent(pieces, shipment.sizes)
-                self.directory.moved(shipment.sizes)
+            try:
+                parcel, same = values.join(pieces, shipment.sizes, together=groups)
+                self.directory.received(gang.name, same)
+                shipment.unchanged += same
+                for name in same:
+                    del shipment.sizes[name]
+                if parcel is not None:
+                    shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
+                    shipment.packed = pack(parcel, self._pool, gang.ranks)
+                    values.sent(pieces, shipment.sizes)
+                    self.directory.moved(shipment.sizes)
+            except BaseException:
+                self.refused(gang.name, shipment)
+                raise
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
@@ -141,8 +145,14 @@ class Names:
         """``gang`` has got ``shipment``."""
         self.directory.received(gang, (name for name in shipment.sizes if name in self.directory))
 
-    def refused(self, gang: str, names: Collection[str]) -> None:
-        """``gang`` has no value of ``names`` that counts: it could not take it."""
+    def refused(self, gang: str, shipment: Shipment) -> None:
+        """``gang`` could not take ``shipment``, or was not sent it."""
+        with self._lock:
+            self.discard(gang, shipment.sizes)
+            self.directory.not_told(gang, shipment.forget)
+
+    def discard(self, gang: str, names: Collection[str]) -> None:
+        """What ``gang`` has under ``names`` does not count."""
         with self._lock:
             self.directory.refused(gang, names)
             self.values_for(gang).forget(names)
@@ -232,7 +242,7 @@ class Names:
     def fetch_for(self, code: str) -> None:
         """Fetch what a cell that is about to run in the notebook reads and the notebook lacks."""
         with self._lock:
-            if not self._stale():
+            if not self.absent():
                 return
             reads = reads_of(code, self.shell.transform_cell)
             certain, perhaps = self._what_is_read(reads)
@@ -276,9 +286,6 @@ class Names:
             return
         self.shell.user_ns[name] = value
         self.directory.changed(KERNEL, name, type_name=type_name(value), module=path)
-
-    def _stale(self) -> bool:
-        return any(not self.directory.is_newest(KERNEL, name) for name in self.directory)
 
     def _what_is_read(self, reads: Reads) -> tuple[set[str], set[str]]:
         certain = self._closure(reads.names)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import tempfile
 import threading
@@ -21,6 +20,7 @@ from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.reattachment import Reattachment
 from farcell.reports import RunReports
+from farcell.stops import stops_held
 from farcell_runtime import codec, settings
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionLost, UsageError
@@ -33,7 +33,6 @@ from farcell_runtime.sizes import size_text
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _TELL_AFTER_S = 1.0
-_COMPLETE_S = 0.5
 _ATTACH_S = 5.0
 _ANSWER_S = 0.5  # a worker that is in no cell answers in less
 _MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
@@ -220,13 +219,7 @@ class Notebook:
             return [each for each in self.names.absent() if each.startswith(text)]
         holder = self.names.holder(name)
         gang = self._gangs.get(holder) if holder else None
-        if gang is None:
-            return []
-        try:
-            answer = gang.inspect(gang.ranks[0], "complete", text, len(text), _COMPLETE_S)
-        except (FarcellError, TimeoutError):
-            return []  # the worker is busy with a cell, or gone
-        return [match for match in json.loads(answer)["matches"] if match.startswith(name)]
+        return [] if gang is None else gang.complete(text)
 
     # ---- the shell's events -----------------------------------------------------------------
 
@@ -249,7 +242,9 @@ class Notebook:
         self.names.stopped = False
         code = (result.info.raw_cell or "") if result.info is not None else ""
         if not runs_remotely(code):  # else the next cell is soon enough
-            self.names.observe(code)
+            # The cell's own code has ended: there is nothing left to stop.
+            with contextlib.suppress(KeyboardInterrupt), stops_held():
+                self.names.observe(code)
             self.cells.local_code_ran()
 
     # ---- what happens elsewhere -------------------------------------------------------------

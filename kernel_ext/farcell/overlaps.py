@@ -69,7 +69,7 @@ class Overlaps:
                     f"{aside.name}. %cluster keep {number} {name} makes it {name}"
                 )
         self._names.gang_changed(gang.name, rest, code)
-        self._names.refused(gang.name, [report.name for report in apart])
+        self._names.discard(gang.name, [report.name for report in apart])
         return told
 
     def _has_changed(self, name: str, since: Gang) -> bool:

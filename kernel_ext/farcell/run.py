@@ -158,6 +158,9 @@ class Run:
                 continue
             self._take(*word)
         self._show_rest()
+        if lost := sum(state.done.lost_bytes for state in self._ranks if state.done is not None):
+            told = f"farcell: the disk is full: {lost:,} bytes of output are lost"
+            print(told, file=sys.stderr)
 
     @property
     def made_comms(self) -> bool:

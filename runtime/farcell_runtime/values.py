@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -296,7 +296,10 @@ class Values:
         for name in answer.missing:
             answer.types[name] = type_name(namespace[name])
             answer.reprs[name] = _short_repr(namespace[name])
-        answer.parcel, answer.unchanged = self.join(pieces, pieces.pickles, anew=anew)
+        going = {name: namespace[name] for name in pieces.pickles}
+        answer.parcel, answer.unchanged = self.join(
+            pieces, going, anew=anew, together=[] if anew else _groups(going)
+        )
         answer.going = [name for name in pieces.pickles if name not in answer.unchanged]
         return answer, pieces
 
@@ -396,6 +399,14 @@ class Values:
                 self._synced.pop(name, None)
                 return
         self._synced[name] = known.digest(pickled)
+
+
+def _groups(values: Mapping[str, object]) -> Iterable[set[str]]:
+    """The sets of names whose values share a mutable part."""
+    groups: dict[str, set[str]] = {}
+    for name, first in leaders(values, values).items():
+        groups.setdefault(first, set()).add(name)
+    return groups.values()
 
 
 def _form(value: Any) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -117,6 +120,196 @@ def test_why_a_name_is_stuck(directory: Directory) -> None:
     assert directory.entry("lock").stuck == ""
 
 
+# ---- every transition ------------------------------------------------------------------------
+
+# What has happened to ``x`` before, by the state that it has led to (see ``state``).
+BEFORE: dict[str, list[tuple[Any, ...]]] = {
+    "unknown": [],
+    "kernel*": [("changed", KERNEL, "x")],
+    "g*": [("changed", "g", "x")],
+    "kernel* g*": [("changed", KERNEL, "x"), ("received", "g", ["x"])],
+    "kernel* g* h*": [("changed", "g", "x"), ("received", KERNEL, ["x"]), ("received", "h", ["x"])],
+    "kernel* g": [("changed", "g", "x"), ("changed", KERNEL, "x")],
+    "kernel g*": [("changed", KERNEL, "x"), ("changed", "g", "x")],
+    "g* h": [("changed", "h", "x"), ("changed", "g", "x")],
+    "kernel g* h": [("changed", "h", "x"), ("received", KERNEL, ["x"]), ("changed", "g", "x")],
+    "g*, stuck": [("changed", "g", "x"), ("set_stuck", "x", "a lock")],
+    "lost": [("changed", "g", "x"), ("gone", "g", "it died")],
+    "lost, kernel forgets": [
+        ("changed", KERNEL, "x"), ("changed", "g", "x"), ("gone", "g", "it died"),
+    ],
+    "g forgets": [("changed", "g", "x"), ("deleted", KERNEL, "x")],
+    "g forgets, h forgets": [
+        ("changed", "g", "x"), ("received", "h", ["x"]), ("deleted", KERNEL, "x"),
+    ],
+    "kernel forgets": [("changed", KERNEL, "x"), ("deleted", "g", "x")],
+}  # fmt: skip
+
+# What happens. That ``g`` holds names when a kernel begins is to the directory as if it bound them,
+# and a restart of ``g`` is its end.
+EVENTS: dict[str, tuple[Any, ...]] = {
+    "kernel binds": ("changed", KERNEL, "x"),
+    "g binds": ("changed", "g", "x"),
+    "h binds": ("changed", "h", "x"),
+    "kernel gets": ("received", KERNEL, ["x"]),
+    "g gets": ("received", "g", ["x"]),
+    "h gets": ("received", "h", ["x"]),
+    "g refuses": ("refused", "g", ["x"]),
+    "kernel deletes": ("deleted", KERNEL, "x"),
+    "g deletes": ("deleted", "g", "x"),
+    "g hears": ("take_forgotten", "g"),
+    "g hasn't heard": ("not_told", "g", ["x"]),
+    "g ends": ("gone", "g", "it died"),
+    "h ends": ("gone", "h", "it died"),
+    "x is stuck": ("set_stuck", "x", "a lock"),
+}
+
+# Where nothing is said, the state stays as it was.
+AFTER: dict[str, dict[str, str]] = {
+    "unknown": {
+        "kernel binds": "kernel*", "g binds": "g*", "h binds": "h*", "kernel gets": "KeyError",
+        "g gets": "KeyError", "h gets": "KeyError", "g hasn't heard": "g forgets",
+        "x is stuck": "KeyError",
+    },
+    "kernel*": {
+        "g binds": "kernel g*", "h binds": "kernel h*", "g gets": "kernel* g*",
+        "h gets": "kernel* h*", "g refuses": "kernel* g", "g hasn't heard": "kernel* g",
+        "kernel deletes": "unknown", "g deletes": "kernel forgets",
+        "x is stuck": "kernel*, stuck",
+    },
+    "g*": {
+        "kernel binds": "kernel* g", "h binds": "g h*", "kernel gets": "kernel* g*",
+        "h gets": "g* h*", "kernel deletes": "g forgets", "g deletes": "unknown",
+        "g ends": "lost", "x is stuck": "g*, stuck",
+    },
+    "kernel* g*": {
+        "kernel binds": "kernel* g", "g binds": "kernel g*", "h binds": "kernel g h*",
+        "h gets": "kernel* g* h*", "g refuses": "kernel* g", "kernel deletes": "g forgets",
+        "g deletes": "kernel forgets", "g ends": "kernel*", "x is stuck": "kernel* g*, stuck",
+    },
+    "kernel* g* h*": {
+        "kernel binds": "kernel* g h", "g binds": "kernel g* h", "h binds": "kernel g h*",
+        "g refuses": "kernel* g h*", "kernel deletes": "g forgets, h forgets",
+        "g deletes": "kernel forgets, h forgets", "g ends": "kernel* h*", "h ends": "kernel* g*",
+        "x is stuck": "kernel* g* h*, stuck",
+    },
+    "kernel* g": {
+        "g binds": "kernel g*", "h binds": "kernel g h*", "g gets": "kernel* g*",
+        "h gets": "kernel* g h*", "kernel deletes": "g forgets",
+        "g deletes": "kernel forgets", "g ends": "kernel*", "x is stuck": "kernel* g, stuck",
+    },
+    "kernel g*": {
+        "kernel binds": "kernel* g", "h binds": "kernel g h*", "kernel gets": "kernel* g*",
+        "h gets": "kernel g* h*", "kernel deletes": "g forgets", "g deletes": "kernel forgets",
+        "g ends": "lost, kernel forgets", "x is stuck": "kernel g*, stuck",
+    },
+    "g* h": {
+        "kernel binds": "kernel* g h", "h binds": "g h*", "kernel gets": "kernel* g* h",
+        "h gets": "g* h*", "kernel deletes": "g forgets, h forgets", "g deletes": "h forgets",
+        "g ends": "lost, h forgets", "h ends": "g*", "x is stuck": "g* h, stuck",
+    },
+    "kernel g* h": {
+        "kernel binds": "kernel* g h", "h binds": "kernel g h*", "kernel gets": "kernel* g* h",
+        "h gets": "kernel g* h*", "kernel deletes": "g forgets, h forgets",
+        "g deletes": "kernel forgets, h forgets", "g ends": "lost, kernel forgets, h forgets",
+        "h ends": "kernel g*", "x is stuck": "kernel g* h, stuck",
+    },
+    "g*, stuck": {
+        "kernel binds": "kernel* g", "g binds": "g*", "h binds": "g h*",
+        "kernel gets": "kernel* g*, stuck", "h gets": "g* h*, stuck",
+        "kernel deletes": "g forgets", "g deletes": "unknown", "g ends": "lost",
+    },
+    "lost": {
+        "kernel binds": "kernel*", "g binds": "g*", "h binds": "h*", "kernel gets": "KeyError",
+        "g gets": "KeyError", "h gets": "KeyError", "g hasn't heard": "lost, g forgets",
+        "x is stuck": "KeyError",
+    },
+    "lost, kernel forgets": {
+        "kernel binds": "kernel*", "g binds": "kernel g*", "h binds": "kernel h*",
+        "kernel gets": "KeyError", "g gets": "KeyError", "h gets": "KeyError",
+        "g hasn't heard": "lost, kernel forgets, g forgets", "x is stuck": "KeyError",
+    },
+    "g forgets": {
+        "kernel binds": "kernel* g", "g binds": "g*", "h binds": "g h*",
+        "kernel gets": "KeyError", "g gets": "KeyError", "h gets": "KeyError",
+        "g hears": "unknown", "g ends": "unknown", "x is stuck": "KeyError",
+    },
+    "g forgets, h forgets": {
+        "kernel binds": "kernel* g h", "g binds": "g* h", "h binds": "g h*",
+        "kernel gets": "KeyError", "g gets": "KeyError", "h gets": "KeyError",
+        "g hears": "h forgets", "g ends": "h forgets", "h ends": "g forgets",
+        "x is stuck": "KeyError",
+    },
+    "kernel forgets": {
+        "kernel binds": "kernel*", "g binds": "kernel g*", "h binds": "kernel h*",
+        "kernel gets": "KeyError", "g gets": "KeyError", "h gets": "KeyError",
+        "g hasn't heard": "kernel forgets, g forgets", "x is stuck": "KeyError",
+    },
+}  # fmt: skip
+
+
+def state(directory: Directory) -> str:
+    """Who holds ``x``, with a star at the newest; whether it is lost; who is to forget it."""
+    parts: list[str] = []
+    places = (KERNEL, "g", "h")
+    if "x" in directory:
+        held = [place for place in places if directory.has(place, "x")]
+        newest = directory.holders("x")
+        parts.append(" ".join(f"{place}*" if place in newest else place for place in held))
+        parts += ["stuck"] if directory.entry("x").stuck else []
+    parts += ["lost"] if directory.why_lost("x") else []
+    parts += [f"{place} forgets" for place in places if directory.take_forgotten(place)]
+    return ", ".join(parts) or "unknown"
+
+
+def after(events: Iterable[tuple[Any, ...]]) -> Directory:
+    directory = Directory()
+    for method, *arguments in events:
+        named = {"alias_of": arguments.pop()} if len(arguments) == 3 and method == "changed" else {}
+        getattr(directory, method)(*arguments, **named)
+        directory.check()
+    return directory
+
+
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("event", EVENTS)
+def test_every_transition(before: str, event: str) -> None:
+    assert state(after(BEFORE[before])) == before
+    expected = AFTER[before].get(event, before)
+    if expected == "KeyError":
+        with pytest.raises(KeyError):
+            after([*BEFORE[before], EVENTS[event]])
+    else:
+        assert state(after([*BEFORE[before], EVENTS[event]])) == expected
+
+
+def test_no_row_of_the_table_is_of_nothing() -> None:
+    assert set(AFTER) == set(BEFORE)
+    assert all(set(row) <= set(EVENTS) for row in AFTER.values())
+
+
+@pytest.mark.parametrize(
+    ("events", "together"),
+    [
+        ([], ["x", "y"]),
+        ([("received", KERNEL, ["x", "y"])], ["x", "y"]),
+        ([("changed", KERNEL, "x")], ["x"]),
+        ([("changed", KERNEL, "x"), ("changed", KERNEL, "y", "x")], ["x", "y"]),
+        ([("changed", "h", "z"), ("changed", "h", "x", "z")], ["x", "z"]),
+        ([("deleted", KERNEL, "y")], ["x"]),
+        ([("deleted", KERNEL, "y"), ("changed", KERNEL, "y")], ["x"]),
+        ([("received", KERNEL, ["x"]), ("gone", "g", "it died")], ["x"]),
+        ([("refused", "h", ["y"]), ("set_stuck", "y", "a lock")], ["x", "y"]),
+    ],
+)
+def test_two_names_of_one_object(events: list[tuple[Any, ...]], together: list[str]) -> None:
+    pair = [("changed", "g", "x"), ("changed", "g", "y", "x")]
+    assert after([*pair, *events]).group("x") == together
+
+
+# ---- random histories ------------------------------------------------------------------------
+
+
 NAMES = st.sampled_from(["a", "b"])
 GANGS = st.sampled_from(["g", "h"])
 PLACES = st.sampled_from([KERNEL, "g", "h"])
@@ -156,10 +349,14 @@ class Namespaces(RuleBasedStateMachine):
 
     @rule(place=GANGS, name=NAMES)
     def refuse(self, place: str, name: str) -> None:
-        """A name is sent to a gang that can't take it."""
+        """A name is sent to a gang that can't take it, and keeps what it has."""
         if self.directory.lacking(place, [name]):
-            self.held[place].pop(name, None)
             self.directory.refused(place, [name])
+
+    @rule(place=GANGS)
+    def miss(self, place: str) -> None:
+        """What a gang is to delete does not reach it."""
+        self.directory.not_told(place, self.directory.take_forgotten(place))
 
     @rule(place=PLACES, name=NAMES)
     def delete(self, place: str, name: str) -> None:

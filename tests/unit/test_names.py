@@ -73,6 +73,9 @@ SCRIPTS: dict[str, Script] = {
         ("L", "cfg = {'df': [1]}; df = cfg['df']"), ("R", "cfg['df'].append(2)"), ("L", "df, cfg"),
         ("L", "df.append(3)"), ("R", "cfg"), ("L", "cfg['df'] is df"),
     ],
+    "a value put into another there": [
+        ("L", "a = [1]; b = [2]"), ("R", "a.append(b)"), ("L", "a[1] is b"),
+    ],
     "a bound method": [
         ("L", "xs = [1]; push = xs.append"), ("R", "push(2)"), ("L", "xs"), ("L", "push(3)"),
         ("L", "xs"), ("R", "xs"),

@@ -1,0 +1,83 @@
+"""A stop, or an error, while values are on their way leaves no old value that passes for new."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.page import Page
+
+_SLOW = """\
+class Slow:
+    def __init__(self): self.v, self.wait = 1, 0
+    def __getstate__(self):
+        import time
+        time.sleep(self.wait)
+        return vars(self)
+slow = Slow()
+"""
+# Has a method of the notebook's do `act` the next time it is called, and then what it does.
+_BEFORE = """\
+import os, signal
+def before(owner, name, act):
+    method = getattr(owner, name)
+    def once(*arguments):
+        delattr(owner, name)
+        act()
+        return method(*arguments)
+    setattr(owner, name, once)
+notebook = get_ipython()._farcell
+press = lambda: os.kill(os.getpid(), signal.SIGINT)
+fail = lambda: 1 / 0
+"""
+
+
+@pytest.fixture(scope="module")
+def tricky(page: Page) -> Page:
+    page.good(_SLOW)
+    page.good(_BEFORE)
+    return page
+
+
+def test_a_stop_while_a_value_is_fetched(tricky: Page) -> None:
+    tricky.good_remote("slow.v")
+    tricky.good_remote("slow.v, slow.wait = 2, 2")
+    cell = tricky.stop_when(tricky.begin("slow.v"), "fetching")
+    assert cell.error == "KeyboardInterrupt", cell.describe()
+    assert tricky.value("slow.v") == "2"
+    tricky.good("slow.wait = 0")
+
+
+@pytest.mark.parametrize("accident", ["fail", "press"])
+def test_an_accident_before_the_cell_is_sent(tricky: Page, accident: str) -> None:
+    tricky.good("sent, deleted = [1], 1")
+    tricky.good_remote("sent, deleted")
+    tricky.good("sent.append(2)\ndel deleted")
+    tricky.good(f"before(notebook.cells, '_ambient_here', {accident})")
+    assert not tricky.remote("sent").ok
+    assert tricky.good_remote("sent, 'deleted' in globals()").result == "([1, 2], False)"
+
+
+def test_an_accident_while_values_are_packed(tricky: Page) -> None:
+    tricky.good("packed, deleted = [1], 1")
+    tricky.good_remote("packed, deleted")
+    tricky.good("packed.append(2)\ndel deleted")
+    tricky.good("before(notebook.names.directory, 'moved', fail)")
+    assert tricky.remote("packed").error == "ZeroDivisionError"
+    tricky.good("del packed")
+    there = tricky.good_remote("'packed' in globals(), 'deleted' in globals()")
+    assert there.result == "(False, False)"
+
+
+def test_a_stop_when_a_remote_cell_has_just_ended(tricky: Page) -> None:
+    tricky.good("changed = [1]")
+    tricky.good("before(notebook.names, 'gang_changed', press)")
+    assert tricky.remote("changed.append(2)\nbound = 3").error == "KeyboardInterrupt"
+    assert tricky.value("changed, bound") == "([1, 2], 3)"
+
+
+def test_a_stop_when_a_local_cell_has_just_ended(tricky: Page) -> None:
+    tricky.good("touched = [1]")
+    tricky.good_remote("touched")
+    tricky.good("touched")
+    tricky.good("before(notebook.names, '_closure', press)\ntouched.append(2)")
+    assert tricky.good_remote("touched").result == "[1, 2]"
