@@ -179,12 +179,11 @@ class Names:
                     module=report.module,
                     alias_of=report.alias_of,
                 )
-                if report.name in namespace:
-                    old = namespace.pop(report.name)
-                    if not report.bound and held_here:
-                        self._shadows[report.name] = old
-                    elif report.bound:
-                        self._shadows.pop(report.name, None)
+                if report.bound:
+                    self._shadows.pop(report.name, None)
+                elif held_here and report.name in namespace:
+                    self._shadows[report.name] = namespace[report.name]
+                namespace.pop(report.name, None)
             for name in done.deleted:
                 self.directory.deleted(gang, name)
                 namespace.pop(name, None)

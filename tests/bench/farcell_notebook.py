@@ -7,14 +7,17 @@ import os
 import re
 import sys
 
+from . import models
+from .hot_loops import measure_loops
 from .notebook_kernel import NotebookKernel
 from .plan import Plan
-from .process_memory import parent, unshared_mb
+from .process_memory import parent, proportional_mb, unshared_mb
 from .samples import emit, reported
 from .stops import CELLS, stop_ms
 
 WHO = "farcell"
 LOCAL = "local cell"
+FILE = "pickle, file"
 TRIVIAL = "%%remote\\npass"
 LOAD = "%load_ext farcell"
 RESTART = "%cluster restart --on default"
@@ -179,6 +182,29 @@ def measure_values(kernel: NotebookKernel, repeats: int) -> None:
         each("values.frame", before, remote("", "size = len(frame)"), 1)
 
 
+def measure_models(kernel: NotebookKernel, repeats: int) -> None:
+    """Models that a cell reads, all of them changed before each time."""
+    for figure, (make, change) in models.here().items():
+        with reported(figure, WHO):
+            kernel.run(f"import pickle\n{make}")
+            cell = remote("", "kind = type(model)")
+            emit(figure, WHO, kernel.ask(f"_each_ms({change!r}, '{cell}', {repeats}, 2)"))
+            file = models.THROUGH_A_FILE
+            emit(figure, FILE, kernel.ask(f"_each_ms({change!r}, {file!r}, {repeats}, 1)"))
+            kernel.run("del model")
+
+
+def measure_shared(kernel: NotebookKernel) -> None:
+    """What it costs in memory, in all processes, that eight workers read an array of 1 GB."""
+    kernel.run("%cluster scale 12")
+    pids = [kernel.pid, *worker_pids(kernel, "--ranks 8")]
+    kernel.run("import numpy\nshared = numpy.ones(125_000_000)")
+    before = sum(map(proportional_mb, pids))
+    kernel.run("%%remote --ranks 8\ntotal = float(shared.sum())")
+    emit("values.shared", WHO, [sum(map(proportional_mb, pids)) - before])
+    kernel.run("del shared\n%cluster stop --on 'ranks=8'", check=False)
+
+
 def measure_session(kernel: NotebookKernel, plan: Plan) -> None:
     """All that needs a session which is up."""
     kernel.run(f"{LOAD}\n_seconds('{TRIVIAL}')")
@@ -200,6 +226,9 @@ def measure_session(kernel: NotebookKernel, plan: Plan) -> None:
     if plan.wants("values"):
         with reported("values.all", WHO):
             measure_values(kernel, 5)
+        measure_models(kernel, 5)
+        with reported("values.shared", WHO):
+            measure_shared(kernel)
     if plan.wants("flood"):
         with reported("flood.ratio", WHO):
             measure_flood(kernel, plan.lines)
@@ -221,6 +250,9 @@ def main() -> None:
             measure_start("start.1", TRIVIAL, 2)
         with reported("start.2", WHO):
             measure_start("start.2", remote("--ranks 2", "pass"), 1)
+    if plan.wants("values"):
+        with reported("loop.global", WHO):
+            measure_loops(3)
     with NotebookKernel(sys.executable) as kernel:
         measure_session(kernel, plan)
 

@@ -19,7 +19,7 @@ class Figure:
 
 
 #: Prefixes whose figures belong under another subject's heading.
-SUBJECT_OF = {"gang": "start"}
+SUBJECT_OF = {"gang": "start", "loop": "values"}
 
 FIGURES = (
     Figure("trip.1", "`pass`, 1 rank", "ms"),
@@ -63,6 +63,11 @@ FIGURES = (
     Figure("values.names", "1,000 new integers, all read by one cell", "ms"),
     Figure("values.dict", "dict of 10,000 arrays of 100 numbers", "ms"),
     Figure("values.frame", "DataFrame of 1 M rows with strings", "ms"),
+    Figure("values.forest", "forest of 50 trees of scikit-learn's, 33 MB", "ms"),
+    Figure("values.module", "module of torch's, 100 MB, all of it changed", "ms"),
+    Figure("values.shared", "1 GB array read by 8 workers: memory it takes in all", "MB"),
+    Figure("loop.global", "loop over a global in a local cell, to one without farcell", "×"),
+    Figure("loop.builtin", "loop over a builtin, likewise", "×"),
     Figure("floor.touch", "first touch of 100 MB", "ms"),
     Figure("floor.pipe", "pipe ping-pong, 2 processes", "ms"),
     Figure("floor.grpc", "message on a gRPC stream and back, unix socket", "ms"),
@@ -114,6 +119,14 @@ TARGETS = (
     Target("100 MB array back to the notebook, to a memcpy", "values.back", 1.5,
            ("floor.memcpy", "floor")),
     Target("1,000 new names in a cell", "values.names", 10),
+    Target("module of torch's, 100 MB, to Ray", "values.module", 1.0, ("values.module", "Ray")),
+    Target("the same, to a pickle in a file", "values.module", 1.0,
+           ("values.module", "pickle, file")),
+    Target("forest of scikit-learn's, to a pickle in a file", "values.forest", 1.0,
+           ("values.forest", "pickle, file")),
+    Target("1 GB array read by 8 workers, memory in all", "values.shared", 1100),
+    Target("loop over a global in a local cell, to one without farcell", "loop.global", 1.05),
+    Target("loop over a builtin, likewise", "loop.builtin", 1.05),
     Target("memory an idle worker adds, unshared", "memory.worker", 25),
     Target("the same, with torch imported", "memory.torch", 40),
 )  # fmt: skip

@@ -18,6 +18,14 @@ def unshared_mb(pid: int) -> float:
     return kilobytes * 1024 / 1e6
 
 
+def proportional_mb(pid: int) -> float:
+    """Memory of process ``pid``, what it shares divided by how many share it (its PSS), in MB."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise LookupError(f"the system does not tell of the memory of {pid}")
+
+
 def parent(pid: int) -> int:
     """The id of the process that ``pid`` was forked from, or of who adopted it."""
     stat = Path(f"/proc/{pid}/stat").read_text()

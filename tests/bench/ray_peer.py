@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from . import models
 from .plan import Plan
 from .process_memory import unshared_mb
 from .samples import Versions, emit, reported, times_ms
@@ -32,6 +33,9 @@ class Echo:
 
     def take(self, value: Any) -> int:
         return len(value)
+
+    def kind(self, value: Any) -> str:
+        return type(value).__name__
 
     def make(self) -> Any:
         return numpy.ones(12_500_000)
@@ -122,6 +126,20 @@ def measure_values(actors: list[Any]) -> None:
         )
 
 
+def measure_models(actor: Any) -> None:
+    """Models that an actor reads, all of them changed before each time."""
+    for figure, (make, change) in models.here().items():
+        names: dict[str, Any] = {}
+        exec(make, names)
+        taken: list[float] = []
+        for _ in range(7):
+            exec(change, names)
+            start = time.perf_counter()
+            ray.get(actor.kind.remote(ray.put(names["model"])))
+            taken.append((time.perf_counter() - start) * 1e3)
+        emit(figure, WHO, taken[2:])
+
+
 def main() -> None:
     plan = Plan.from_arguments()
     print(Versions({"ray": ray.__version__}).line(), flush=True)
@@ -137,6 +155,8 @@ def main() -> None:
     if plan.wants("values"):
         with reported("values.all", WHO):
             measure_values(actors)
+        with reported("values.module", WHO):
+            measure_models(actors[0])
     if plan.wants("memory"):
         with reported("memory.worker", WHO):
             pids = ray.get([actor.pid.remote() for actor in actors])

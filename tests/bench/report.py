@@ -12,6 +12,7 @@ from .samples import Failure, Sample, Versions, median, quantile
 COLUMNS = (
     "farcell",
     "local cell",
+    "pickle, file",
     "Ray",
     "Monarch",
     "Dask",

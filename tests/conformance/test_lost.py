@@ -90,6 +90,14 @@ def test_a_name_that_was_fetched_survives(page: Page) -> None:
     assert page.good_remote("fetched").result == "[1, 2]"
 
 
+def test_a_name_that_was_read_and_then_bound_there_is_lost(page: Page) -> None:
+    page.good("bound_again = [1]")
+    page.good_remote("bound_again")
+    page.good_remote("bound_again = [2]")
+    page.remote("import os\nos._exit(1)")
+    assert page.run("bound_again").error == "ObjectLost"
+
+
 def test_children_of_a_dead_worker_are_gone(page: Page) -> None:
     cell = page.remote(
         "import os, subprocess\nchild = subprocess.Popen(['sleep', '600'])\n"
