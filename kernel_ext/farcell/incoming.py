@@ -115,13 +115,15 @@ class Incoming:
         """Have the values of ``names`` that arrive from ``gang`` find those that were here."""
         namespace = self._shell.user_ns
         namespace.update(shadows)
+        before = {name: id(value) for name, value in shadows.items()}
+        shadows.clear()  # what else refers to an array decides whether it is copied
         try:
             yield
         except BaseException:
             for name in names:
                 namespace.pop(name, None)
             raise
-        rebound = [name for name in names if shadows.get(name) is not namespace.get(name)]
+        rebound = [name for name in names if before.get(name) != id(namespace.get(name))]
         self._rebound(rebound, gang)
 
     def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:

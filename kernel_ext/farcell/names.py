@@ -389,7 +389,7 @@ class Names:
 
     def _bind(self, arrival: Arrival) -> None:
         with stops_held():
-            arrival.pour()
+            arrival.pour(self.shell.user_ns)
             self.shell.user_ns.update(arrival.values)
 
     def _rebound(self, names: Collection[str], by: str = "") -> None:

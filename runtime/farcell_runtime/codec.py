@@ -15,22 +15,18 @@ import pickle
 import sys
 import types
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import cloudpickle
 from cloudpickle import cloudpickle as internals
 
-from farcell_runtime import pouring, reducers
+from farcell_runtime import reducers
 from farcell_runtime.errors import FarcellError
 from farcell_runtime.parts import parts_of
-from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import ATOMS, cell_parts, code_names, in_order, value_reads
 from farcell_runtime.views import Roots
-
-# Instead of the anchors of a pickle that has none.
-NO_ANCHORS = pickle.dumps(None, protocol=5)
 
 
 class CannotPickle(FarcellError):
@@ -90,62 +86,6 @@ def dump(values: object, *, explicit: Iterable[object] = ()) -> Pickled:
     return Pickled(file.getvalue(), raw, frozenset(pickler.reads))
 
 
-def dump_names(values: Mapping[str, Any], living: Collection[str] = ()) -> Pickled:
-    """Pickle names with their values, to be bound where they are unpickled.
-
-    Args:
-        living: those whose values belong in the objects that the receiver has.
-
-    Raises:
-        CannotPickle: naming the part that can't be.
-    """
-    file = io.BytesIO()
-    buffers: list[pickle.PickleBuffer] = []
-    # Of several names of one object, one whose value the receiver has.
-    ordered = sorted(values, key=living.__contains__)
-    names = {id(values[name]): name for name in ordered}
-    pickler = _Pickler(file, buffers.append, values.values(), names)
-    try:
-        anchors = pouring.anchored(
-            {name: values[name] for name in names.values() if not reducers.reduced(values[name])}
-        )
-        named = values if len(values) == 1 else to_bind(values)
-        if anchors:
-            pickler.dump(tuple(anchors))
-            pickler.stand_in(anchors)
-            pickler.dump((named, tuple(anchor.contents for anchor in anchors)))
-        else:
-            file.write(NO_ANCHORS)
-            pickler.dump(named)
-        raw = tuple(_contiguous(buffer) for buffer in buffers)
-    except Exception as error:
-        if isinstance(error, CannotPickle):
-            raise
-        path, why = _culprit(values, error)
-        raise CannotPickle(path, why) from error
-    return Pickled(
-        file.getvalue(), raw, frozenset(pickler.reads), frozenset(living) & values.keys()
-    )
-
-
-def load_names(pickled: Pickled, namespace: Mapping[str, Any]) -> Arrival:
-    """Unpickle what ``dump_names`` has pickled; then ``pour`` is to be called.
-
-    Args:
-        namespace: where the living objects are.
-    """
-    data = memoryview(pickled.data)
-    with pouring.loading(namespace, pickled.living) as arrival:
-        if data[: len(NO_ANCHORS)] == NO_ANCHORS:
-            arrival.values = load(data[len(NO_ANCHORS) :], pickled.buffers)
-            return arrival
-        unpickler = pickle.Unpickler(io.BytesIO(data), buffers=pickled.buffers)
-        objects = unpickler.load()
-        arrival.values, contents = unpickler.load()
-        arrival.fill(objects, contents)
-    return arrival
-
-
 def dump_whole(value: object) -> bytes:
     """Pickle a small value with its buffers in band.
 
@@ -173,18 +113,13 @@ def _contiguous(buffer: pickle.PickleBuffer) -> memoryview:
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    memo: Any
-
     def __init__(
         self,
         file: io.BytesIO,
         buffer_callback: Callable[[pickle.PickleBuffer], Any] | None,
         explicit: Iterable[object],
-        names: Mapping[int, str] | None = None,
     ) -> None:
-        """``names``: the name of each value that has one, by its id."""
         super().__init__(file, protocol=5, buffer_callback=buffer_callback)
-        self._names = names or {}
         self.reads: set[str] = set()
         self._home = home()
         explicit = tuple(explicit)
@@ -232,8 +167,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         parts = reducers.reduced(obj) or self._roots.reduced(obj)
         if parts is not None:
             return parts
-        if kind.__name__ == "ndarray" and id(obj) in self._names and kind.__module__ == "numpy":
-            return pouring.reduced_array(self._names[id(obj)], obj)
         reduced = super().reducer_override(obj)
         if isinstance(reduced, tuple) and reduced[-1] is internals._class_setstate:
             set_state = _set_class_state if id(obj) in self._explicit else _set_new_class_state
@@ -242,14 +175,6 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             attributes["__qualname__"] = obj.__qualname__
             return (_make_class, (make, *arguments), (attributes, slots), *rest, set_state)
         return reduced
-
-    def stand_in(self, anchors: Iterable[pouring.Anchor]) -> None:
-        """From here on, what ``anchors`` stand for is pickled as a reference to them."""
-        memo: dict[int, tuple[int, object]] = self.memo.copy()
-        for anchor in anchors:
-            number, _ = memo.pop(id(anchor))
-            memo[id(anchor.value)] = (number, anchor.value)
-        self.memo = memo
 
     def _source(self, filename: str) -> _Source | None:
         # One object a file, so that the pickle holds its text once.

@@ -51,13 +51,13 @@ def _references_of_variable() -> int:
 _LONE_REFERENCES_OF_VARIABLE = _references_of_variable()
 
 
-def is_alone(namespace: Mapping[str, Any], name: str) -> bool:
-    """Whether nothing but ``namespace`` refers to the array that it has under ``name``.
+def is_alone(namespace: Mapping[str, Any], name: str, known: int = 0) -> bool:
+    """Whether only ``namespace``, and ``known`` others, refers to its array under ``name``.
 
     Then no other value has a part in common with it, without looking through them all. Of what is
     no array, or a view of one, this is not known, and so false.
     """
-    if sys.getrefcount(namespace[name]) != _LONE_REFERENCES:
+    if sys.getrefcount(namespace[name]) != _LONE_REFERENCES + known:
         return False
     kind = type(namespace[name])
     if kind.__name__ != "ndarray" or kind.__module__ != "numpy" or namespace[name].dtype.hasobject:

@@ -72,9 +72,7 @@ class Parcel:
         loaded: dict[str, Any] = {}
         for item in self.items:
             assert isinstance(item, Pickled)
-            arrival = codec.load_names(item, {})
-            arrival.pour()
-            loaded |= arrival.values
+            loaded |= codec.load(item.data, item.buffers)
         return loaded
 
 
@@ -158,6 +156,8 @@ class Values:
         self._synced: dict[str, Digest] = {}
         self._doubted: dict[str, Digest] = {}
         self._rebound: set[str] = set()
+        self._groups: dict[str, frozenset[str]] = {}  # of names that shared a part when exchanged
+        self._going: list[list[str]] = []
 
     def forget(self, names: Iterable[str] | None = None) -> None:
         """The other side has none of these names any more; of no name, if none are given."""
@@ -165,6 +165,7 @@ class Values:
             self._synced.pop(name, None)
             self._doubted.pop(name, None)
             self._rebound.discard(name)
+            self._groups.pop(name, None)
 
     def doubt(self, names: Iterable[str]) -> None:
         """The other side may have changed these names: what is sent next goes there anyway."""
@@ -174,12 +175,29 @@ class Values:
 
     def rebound(self, names: Iterable[str]) -> None:
         """These names have other objects here than those whose values the other side has."""
-        self._rebound.update(names)
+        self._rebound.update(n for n in names if n in self._synced or n in self._doubted)
 
-    def _is_living(self, name: str) -> bool:
-        """Whether the other side has a value of the very object that is here."""
+    def _is_living(self, name: str, group: Iterable[str]) -> bool:
+        """Whether the other side has a value of the very object that is here.
+
+        And it has it under no name that is none of ``group``, with which it goes.
+        """
         known = name in self._synced or name in self._doubted
-        return known and name not in self._rebound
+        return known and name not in self._rebound and self._group(name) <= set(group)
+
+    def _group(self, name: str) -> frozenset[str]:
+        return self._groups.get(name, frozenset((name,)))
+
+    def _note_group(self, names: Iterable[str]) -> None:
+        """Both sides have these names as parts of one graph, or one name alone."""
+        group = frozenset(names)
+        for name in group:
+            # Those that it was with before are without it now.
+            for other in self._groups.pop(name, ()):
+                if other not in group and other in self._groups:
+                    self._groups[other] -= {name}
+        if len(group) > 1:
+            self._groups.update(dict.fromkeys(group, group))
 
     def differing(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` whose value here is not the one that the other side had last."""
@@ -200,12 +218,16 @@ class Values:
                 self._patch(item)
                 received[item.name] = self._namespace()[item.name]
                 continue
-            arrival = codec.load_names(item, self._namespace())
+            here = self._namespace()
+            living = {name: here[name] for name in item.living if name in here}
+            arrival = Arrival(codec.load(item.data, item.buffers), living)
             self._bind(arrival)
             received |= arrival.values
             alone = len(arrival.values) == 1
             for name, value in arrival.values.items():
                 self._note(name, value, item, parcel.fingerprints, alone=alone)
+            self._note_group(arrival.values)
+            del arrival, living  # nothing of this may count as somebody who holds them
         return received
 
     def pieces(self, names: Iterable[str]) -> Pieces:
@@ -220,7 +242,7 @@ class Values:
                 found.pickles[name] = _simple(name, value)
                 continue
             try:
-                found.pickles[name] = codec.dump_names({name: value})
+                found.pickles[name] = codec.dump({name: value}, explicit=(value,))
             except codec.CannotPickle as refused:
                 found.missing[name] = _reason(refused, name)
         return found
@@ -231,18 +253,21 @@ class Values:
         names: Iterable[str],
         *,
         anew: bool = False,
+        whole: bool = False,
         together: Iterable[set[str]] = (),
     ) -> tuple[Parcel | None, list[str]]:
         """Make a parcel of ``names``.
 
         Args:
-            anew: take in also what the other side has already.
+            anew: take in also what the other side has already, and ...
+            whole: ... whole values, even where little has changed.
             together: sets of names of one object: all of a set go, or none.
 
         Returns:
             The parcel, or none if nothing goes; and the names that the other side has already.
             When it is packed, ``sent`` is to be told.
         """
+        whole = whole or anew
         asked = set(names)
         changed = {name for name in asked if anew or self._differs(pieces, name)}
         for alike in together:
@@ -252,18 +277,25 @@ class Values:
         if not changed:
             return None, same
         parcel = Parcel(fingerprints=pieces.fingerprints)
-        for group in self._in_order(pieces, changed):
-            living = frozenset(filter(self._is_living, group))
+        self._going = self._in_order(pieces, changed)
+        for group in self._going:
+            living = frozenset(name for name in group if self._is_living(name, group))
             if len(group) > 1:
                 values = {name: self._namespace()[name] for name in group}
-                parcel.items.append(codec.dump_names(values, living))
+                pickled = codec.dump(codec.to_bind(values), explicit=values.values())
+                parcel.items.append(replace(pickled, living=living))
                 continue
-            patch = None if anew else self._patch_of(pieces, group[0])
-            parcel.items.append(patch or replace(pieces.pickles[group[0]], living=living))
+            [name] = group
+            patch = self._patch_of(pieces, name) if living and not whole else None
+            parcel.items.append(patch or replace(pieces.pickles[name], living=living))
         return parcel, same
 
     def sent(self, pieces: Pieces, names: Iterable[str]) -> None:
-        """The other side gets these names as ``pieces`` has them."""
+        """The other side gets these names as ``pieces`` has them, and ``join`` grouped them."""
+        names = set(names)
+        for group in self._going:
+            if names.issuperset(group):
+                self._note_group(group)
         for name in names:
             self._synced[name] = pieces.digest(name)
             self._doubted.pop(name, None)
@@ -307,6 +339,8 @@ class Values:
         synced = self._synced.get(name)
         if synced is None or pieces.is_rewritten(name, synced):
             return True
+        if name in self._rebound and name in self._groups:
+            return True  # an equal value, of an object that it shares with other names no more
         return synced != pieces.digest(name)
 
     def _in_order(self, pieces: Pieces, names: set[str]) -> list[list[str]]:
@@ -361,7 +395,7 @@ class Values:
         if patch.name not in self._namespace():
             raise Differs(f"'{patch.name}' is not here any more")
         value = self._namespace()[patch.name]
-        pickled = codec.dump_names({patch.name: value})
+        pickled = codec.dump({patch.name: value}, explicit=(value,))
         buffers = [memoryview(buffer).cast("B") for buffer in pickled.buffers]
         known = self._doubted.pop(patch.name, None) or self._synced.pop(patch.name, None)
         try:
@@ -394,7 +428,7 @@ class Values:
             # Its pickle here need not be that of the other side, which is what later ones of here
             # are compared with.
             try:
-                pickled = codec.dump_names({name: value})
+                pickled = codec.dump({name: value}, explicit=(value,))
             except codec.CannotPickle:
                 self._synced.pop(name, None)
                 return
@@ -418,7 +452,7 @@ def _form(value: Any) -> str:
 
 
 def _simple(name: str, value: object) -> Pickled:
-    return Pickled(codec.NO_ANCHORS + pickle.dumps({name: value}, protocol=5), ())
+    return Pickled(pickle.dumps({name: value}, protocol=5), ())
 
 
 def _is_ordered(value: object) -> bool:

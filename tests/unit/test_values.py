@@ -11,8 +11,10 @@ from farcell_runtime import codec
 from farcell_runtime.errors import InternalError
 from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.pouring import Arrival
-from farcell_runtime.values import Answer, Patch, Values
+from farcell_runtime.values import Answer, Parcel, Patch, Values
 from tests.unit.wire import through_the_wire
+
+_home: list[dict[str, Any]] = [{}]
 
 
 class Side:
@@ -23,31 +25,34 @@ class Side:
         self.values = Values(lambda: self.namespace, self._bind)
 
     def _bind(self, arrival: Arrival) -> None:
-        arrival.pour()
+        arrival.pour(self.namespace)
         self.namespace.update(arrival.values)
+
+    def receive(self, parcel: Parcel) -> None:
+        _home[0] = self.namespace
+        self.values.receive(through_the_wire(parcel))
 
     def send(self, other: Side, *names: str) -> list[str]:
         """Send names; the answer is those that the other side is known to have."""
         pieces = self.values.pieces(names)
         parcel, same = self.values.join(pieces, names)
         if parcel is not None:
-            other.values.receive(through_the_wire(parcel))
+            other.receive(parcel)
             self.values.sent(pieces, set(names) - set(same))
         return same
 
     def fetch(self, other: Side, *names: str, anew: bool = False) -> Answer:
         answer, pieces = other.values.fetch(names, anew=anew)
         if answer.parcel is not None:
-            self.values.receive(through_the_wire(answer.parcel))
+            self.receive(answer.parcel)
             other.values.sent(pieces, answer.going)
         return answer
 
 
 @pytest.fixture(autouse=True)
-def _home(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values are bound in the notebook's namespace while they arrive: a namespace of the test's."""
-    home: dict[str, Any] = {}
-    monkeypatch.setattr(codec, "home", lambda: home)
+def _homes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values are bound in the notebook's namespace while they arrive: that of the side in turn."""
+    monkeypatch.setattr(codec, "home", lambda: _home[0])
 
 
 def test_what_is_unchanged_is_not_sent_again() -> None:

@@ -389,7 +389,7 @@ class Runs:
     def _bind(self, arrival: Arrival) -> None:
         """Bind what came from a driver: no change that it has to be told of."""
         with self._interrupts.held():
-            arrival.pour()
+            arrival.pour(codec.home())
             codec.home().update(arrival.values)
             self._bindings.record(codec.home(), arrival.values)
 
