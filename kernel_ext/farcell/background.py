@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from typing import Any
 
+from farcell.failures import show
 from farcell.front_end import in_cell, parent_of
 from farcell_runtime.errors import RunTimeout
 
@@ -128,7 +129,7 @@ class BackgroundRun:
             with in_cell(self._shell, self.parent):
                 self._error = self._follow_it()
                 if self._error is not None:
-                    self._shell.showtraceback((type(self._error), self._error, None))
+                    show(self._shell, self._error)
         except BaseException as fault:
             self._error = fault
         self._ended_s = time.monotonic()

@@ -23,12 +23,14 @@ from farcell.shipment import Shipment
 from farcell.stops import stops_held
 from farcell_runtime import ambient
 from farcell_runtime.ambient import Ambient
+from farcell_runtime.bindings import RESULTS
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionLost, UsageError
 from farcell_runtime.messages import Shape
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _MOST_KEPT = 100  # of background runs that have ended
+_TELL_AFTER_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Cells:
         take_changes: takes in what has changed beside the cells.
         take_news: takes in what has become of gangs.
         interrupt: asks that a run on a gang, both by name, be interrupted.
+        is_there: whether a gang has these workers still.
         kill: gives a gang fresh workers.
     """
 
@@ -71,6 +74,7 @@ class Cells:
         take_news: Callable[[], None],
         interrupt: Callable[[str, str], None],
         kill: Callable[[Gang], None],
+        is_there: Callable[[Gang], bool],
     ) -> None:
         self.last_gang = ""  # of the last run that failed, for %debug
         self.background: dict[int, BackgroundRun] = {}
@@ -86,11 +90,13 @@ class Cells:
         self._take_news = take_news
         self._interrupt = interrupt
         self._kill = kill
+        self._is_there = is_there
         self._shapes: dict[str, Shape] = {}
         self._ambient: dict[str, Ambient] = {}
         self._last_ambient: Ambient | None = None  # none once local code has run
         self._running: dict[str, Run] = {}
         self._started: list[_Started] = []
+        self._code = ""  # of the notebook's cell that runs now
         self._latest = 0  # number of a run
 
     def run(
@@ -126,8 +132,7 @@ class Cells:
             self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
         error = run.error()
         self._reports.ended(run.id, error)
-        # What began before it on these workers has ended before it.
-        self.take_in(wait_for=gang)
+        self.take_in()
         if run.done is not None and run.done.status == "refused":
             self._names.refused(gang.name, shipment)
             if shipment.patches:
@@ -170,7 +175,7 @@ class Cells:
         """
         if name and any(run.name == name and not run.done() for run in self.background.values()):
             raise UsageError(f"a run called '{name}' is running already", hint="%cluster runs")
-        gang, shipment = self._capture(shape, code)
+        gang, shipment = self._capture(shape, code, background=True)
         with stops_held():
             run = self._prepared(gang, shipment, code, header, timeout_s, background=True)
             background = self._started_in_background(run, shipment, code, name)
@@ -189,7 +194,7 @@ class Cells:
             shell=self._shell,
             follow=lambda: self._follow(run, background),
             interrupt=run.interrupt,
-            take_in=self.take_in,
+            take_in=self._take_in_here,
         )
         try:
             run.send()
@@ -219,7 +224,7 @@ class Cells:
             shell=self._shell,
             follow=lambda: self._follow_found(report, gang),
             interrupt=lambda: self._interrupt(report.gang, report.run),
-            take_in=self._take_changes,
+            take_in=self._take_in_here,
             elapsed_s=max(0.0, time.time() - report.started_at_s),
         )
         self._latest = max(self._latest, number)
@@ -286,30 +291,33 @@ class Cells:
         known = ", ".join(str(run.name or run.number) for run in self.background.values())
         raise UsageError(f"there is no background run {key!r}", hint=f"runs: {known or 'none'}")
 
-    def take_in(self, wait_for: Gang | None = None) -> None:
-        """On the main thread: take in what background runs have changed that have ended.
-
-        Args:
-            wait_for: a gang whose runs are about to have ended.
-        """
+    def take_in(self) -> None:
+        """On the main thread: take in what background runs have changed that have ended."""
         for started in list(self._started):
-            if started.run.gang is wait_for:
-                started.background.settled.wait()
             if started.background.done():
-                self._started.remove(started)
                 self._take_in(started)
+
+    def _take_in_here(self) -> None:
+        """The same, in the middle of a cell, where that waits for a run."""
+        self._names.observe(self._code)
+        self._take_changes()
 
     def _take_in(self, started: _Started) -> None:
         gang, done = started.run.gang, started.run.done
-        if done is None:
-            return
-        if done.status == "refused":
-            self._names.refused(gang.name, started.shipment)
-            return
-        # What it has set there stays there: the notebook has gone on meanwhile.
-        self._ambient.pop(gang.name, None)
+        lines: list[str] = []
         number = started.background.number
-        self._tell(self.overlaps.take_in(gang, done, started.code, started.versions, number))
+        if done is None or done.status == "refused":
+            self._names.refused(gang.name, started.shipment)
+        elif not self._is_there(gang):
+            names = [each.name for each in done.names if each.bound and each.name not in RESULTS]
+            if names:
+                lines = [f"lost with gang {gang.name}: {', '.join(names)}, made by run {number}"]
+        else:
+            # What it has set there stays there: the notebook has gone on meanwhile.
+            self._ambient.pop(gang.name, None)
+            lines = self.overlaps.take_in(gang, done, started.code, started.versions, number)
+        self._started.remove(started)
+        self._tell(lines)
 
     def _tell(self, lines: list[str]) -> None:
         for line in lines:
@@ -330,6 +338,10 @@ class Cells:
         """Whether a cell runs on ``gang``."""
         return any(run.gang is gang for run in list(self._running.values()))
 
+    def cell_begins(self, code: str) -> None:
+        """The notebook's kernel runs ``code`` now; none, if the cell runs elsewhere."""
+        self._code = code
+
     def local_code_ran(self) -> None:
         """What runs in the notebook may have changed what its process keeps."""
         self._last_ambient = None
@@ -339,12 +351,33 @@ class Cells:
         self._ambient.pop(gang, None)
         self._shapes.pop(gang, None)
 
-    def _capture(self, shape: Shape, code: str) -> tuple[Gang, Shipment]:
-        self._take_changes()
-        self._names.observe("")
+    def _capture(
+        self, shape: Shape, code: str, *, background: bool = False
+    ) -> tuple[Gang, Shipment]:
+        self._names.observe(self._code)
         gang = self._gang(shape)
+        self._await_turn(gang, background=background)
+        self._take_changes()
         self._shapes[gang.name] = shape
-        return gang, self._names.capture(gang, code)
+        return gang, self._names.capture(gang, code, whole=background)
+
+    def _await_turn(self, gang: Gang, *, background: bool) -> None:
+        """Wait for what runs in the background on ``gang``: a cell reads what that makes."""
+        for started in list(self._started):
+            run = started.background
+            if started.run.gang is not gang or run.done():
+                continue
+            if background:
+                raise UsageError(
+                    f"gang {gang.name} is in run {run.number}, and can do one thing at a time",
+                    hint="start it on another gang with --on NAME, or wait for that run",
+                )
+            if not run.settled.wait(_TELL_AFTER_S):
+                print(
+                    f"farcell: waiting for run {run.number} on gang {gang.name} to end …",
+                    file=sys.stderr,
+                )
+                run.settled.wait()
 
     def _prepared(
         self,
@@ -365,7 +398,6 @@ class Cells:
                 header=header,
                 execution_count=number,
                 stdin_allowed=not background,
-                keep_log=background,
                 filename=self._shell.compile.get_code_name(code, code, number),
                 ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
                 forget=shipment.forget,
@@ -383,6 +415,7 @@ class Cells:
                 kill=self._kill,
                 price=lambda: self._names.directory.price(gang.name),
                 comms=self._comms.of(gang),
+                background=background,
             )
         except BaseException:
             self._names.refused(gang.name, shipment)

@@ -100,6 +100,14 @@ class TracebackHook:
             self._shell._showtraceback(kind, error, lines)
 
 
+def show(shell: Any, error: BaseException) -> None:
+    """Show an error in the cell that this thread speaks for, and have nobody debug it."""
+    lines = getattr(error, _RENDERED, None)
+    if lines is None:
+        lines = shell.InteractiveTB.get_exception_only(type(error), error)
+    shell._showtraceback(type(error), error, lines)
+
+
 @contextlib.contextmanager
 def errors_shown() -> Iterator[None]:
     """IPython prints a traceback for whatever its event callbacks raise; ours is one line."""

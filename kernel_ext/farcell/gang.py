@@ -66,19 +66,15 @@ class Rank:
             self.client.send(pb.ToWorker(freed=freed))
         self.client.send(message, descriptors)
 
-    def expect(self, run: str, mailbox: Mailbox, *, keeps_log: bool) -> LogReader:
+    def expect(self, run: str, mailbox: Mailbox) -> LogReader:
         """Have the messages of ``run``, which is sent next, put into ``mailbox``.
-
-        Args:
-            keeps_log: whether the worker keeps its log even if that stays empty.
 
         Returns:
             Its log: the worker numbers them in the order in which runs reach it.
         """
         self._listen(run, mailbox)
         self._log += 1
-        if not keeps_log:  # else others may be on their way behind it when it ends
-            self._cells.add(run)
+        self._cells.add(run)
         return LogReader(self.member.log_folder, str(self._log))
 
     @contextlib.contextmanager
@@ -265,20 +261,21 @@ class Gang:
         name = text.partition(".")[0]
         return [match for match in json.loads(answer)["matches"] if match.startswith(name)]
 
-    def alias(self, name: str, other: str) -> None:
-        """Have each rank bind ``other`` to the object that it has under ``name`` by then."""
-        number = next(self._numbers)
-        request = pb.Inspect(request=number, kind="alias", text=f"{name} {other}")
-        for rank in self.ranks:
-            rank.ask(number, pb.ToWorker(inspect=request))
+    def alias(self, name: str, other: str) -> bool:
+        """Have each rank bind ``other`` to the object that it has under ``name``."""
+        answers = [self.inspect(rank, "alias", f"{name} {other}") for rank in self.ranks]
+        return all(map(json.loads, answers))
 
-    def has_changed(self, name: str) -> bool:
-        """Whether rank 0's value is not what it was sent, or has sent; true if it is busy."""
-        try:
-            found = self.inspect(self.ranks[0], "differing", json.dumps([name]), timeout_s=_BUSY_S)
-        except (FarcellError, TimeoutError):
-            return True
-        return bool(json.loads(found))
+    def differs(self, name: str) -> bool:
+        """Whether some rank's value is not what it was sent, or has sent; true if it is busy."""
+        for rank in self.ranks:
+            try:
+                found = self.inspect(rank, "differing", json.dumps([name]), timeout_s=_BUSY_S)
+            except (FarcellError, TimeoutError):
+                return True
+            if json.loads(found):
+                return True
+        return False
 
     def _compare_packages(self, rank: Rank) -> None:
         theirs = json.loads(self.inspect(rank, "packages"))

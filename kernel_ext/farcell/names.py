@@ -105,8 +105,11 @@ class Names:
             if changed or deleted:
                 self._here = self._snapshot()
 
-    def capture(self, gang: Gang, code: str) -> Shipment:
+    def capture(self, gang: Gang, code: str, *, whole: bool = False) -> Shipment:
         """What must go to ``gang`` before it can run ``code``.
+
+        Args:
+            whole: send whole values, even where little has changed in them.
 
         Raises:
             CaptureError: naming a name that the cell reads and that can't travel.
@@ -121,7 +124,7 @@ class Names:
             if not shipment.sizes:
                 return shipment
             try:
-                parcel, same = values.join(pieces, shipment.sizes, together=groups)
+                parcel, same = values.join(pieces, shipment.sizes, whole=whole, together=groups)
                 self.directory.received(gang.name, same)
                 shipment.unchanged += same
                 for name in same:

@@ -73,6 +73,7 @@ class Notebook:
             take_news=self._take_news,
             interrupt=self._interrupt_run,
             kill=self._kill_gang,
+            is_there=lambda gang: self._gangs.get(gang.name) is gang,
         )
         # What the session held before this kernel started, until it is taken in.
         self._found: pb.Snapshot | None = None
@@ -224,11 +225,12 @@ class Notebook:
     # ---- the shell's events -----------------------------------------------------------------
 
     def _before_cell(self, info: Any) -> None:
+        code = info.raw_cell or ""
+        self.cells.cell_begins("" if runs_remotely(code) else code)
         self._take_news()
         self._take_changes()
         with errors_shown():
             self._adopt()
-        code = info.raw_cell or ""
         if not runs_remotely(code):
             with errors_shown():
                 try:
@@ -312,6 +314,7 @@ class Notebook:
         lost = self.names.gang_gone(name, why)
         if gang is not None:
             self._comms.gang_gone(gang)
+            gang.lose_all(why)
             gang.close()
         if lost := [each for each in lost if not each.startswith("_")]:
             print(f"farcell: lost with gang {name}: {', '.join(lost)}", file=sys.stderr)

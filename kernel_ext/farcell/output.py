@@ -37,6 +37,8 @@ class CellOutput:
     ) -> None:
         """``comms`` takes the events of comms; ``beside``: whether other cells run meanwhile."""
         self._beside = beside
+        # What a cell captures that runs meanwhile is its own.
+        self._own = (sys.stdout, sys.stderr, shell.display_pub) if beside else None
         self._shell = shell
         self._comms = comms
         self._captors: dict[str, str] = {}
@@ -44,6 +46,10 @@ class CellOutput:
         self._stream = ""
         self._shown_bytes = 0
         self._read_s = 0.0
+
+    @property
+    def _display_pub(self) -> Any:
+        return self._own[2] if self._own else self._shell.display_pub
 
     def show(self, item: Text | Event) -> None:
         match item:
@@ -77,14 +83,15 @@ class CellOutput:
         self._of(item.stream).write(item.text)
 
     def _of(self, stream: str) -> Any:
-        return sys.stdout if stream == "stdout" else sys.stderr
+        out, err, _ = self._own or (sys.stdout, sys.stderr, None)
+        return out if stream == "stdout" else err
 
     def _event(self, item: Event) -> None:
         content = item.content
         self.flush()
         match item.kind:
             case "execute_result" if self._beside:  # the hook is the running cell's
-                self._shell.display_pub.publish(content["data"], content["metadata"])
+                self._display_pub.publish(content["data"], content["metadata"])
             case "execute_result":
                 hook = self._shell.displayhook
                 hook.start_displayhook()
@@ -92,7 +99,7 @@ class CellOutput:
                 hook.write_format_data(content["data"], content["metadata"])
                 hook.finish_displayhook()
             case "display_data" | "update_display_data":
-                self._shell.display_pub.publish(
+                self._display_pub.publish(
                     content["data"],
                     content["metadata"],
                     transient=content["transient"],
@@ -108,7 +115,7 @@ class CellOutput:
             case "message":
                 self._publish(content)
             case "clear_output":
-                self._shell.display_pub.clear_output(wait=content["wait"])
+                self._display_pub.clear_output(wait=content["wait"])
 
     @property
     def captured_by(self) -> str:
@@ -133,7 +140,7 @@ class CellOutput:
             message["content"],
             metadata=message["metadata"],
             buffers=[base64.b64decode(each) for each in message["buffers"]],
-            parent=self._shell.display_pub.parent_header,
+            parent=self._display_pub.parent_header,
         )
 
 

@@ -17,7 +17,7 @@ class Overlaps:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._aside: dict[tuple[int, str], tuple[Gang, pb.NameReport]] = {}
+        self._aside: dict[tuple[int, str], str] = {}
 
     def take_in(
         self, gang: Gang, done: pb.Done, code: str, versions: Mapping[str, int], number: int
@@ -33,7 +33,7 @@ class Overlaps:
         """
         directory = self._names.directory
 
-        def changed_meanwhile(name: str) -> bool:
+        def is_newer_elsewhere(name: str) -> bool:
             return (
                 name in directory
                 and not directory.is_newest(gang.name, name)
@@ -41,29 +41,33 @@ class Overlaps:
             )
 
         # A name that a cell has only read counts as changed, until one looks.
-        twice = [report for report in done.names if changed_meanwhile(report.name)]
+        twice = [report for report in done.names if is_newer_elsewhere(report.name)]
         unchanged, clashing = [], []
         for report in twice:
             name = report.name
-            if not report.bound and not gang.has_changed(name):
+            if not report.bound and not gang.differs(name):
                 unchanged.append(report)
-            elif self._has_changed(name, gang):
+            elif self._newest_differs(name, gang):
                 clashing.append(report)
             else:
                 directory.received(gang.name, [name])
-        rest = pb.Done(deleted=[name for name in done.deleted if not changed_meanwhile(name)])
+        rest = pb.Done(deleted=[name for name in done.deleted if not is_newer_elsewhere(name)])
+        told = [
+            f"run {number} deleted '{name}', which has changed meanwhile: it stays"
+            for name in done.deleted
+            if name not in rest.deleted
+        ]
         apart = [*unchanged, *clashing]
         rest.names.extend(report for report in done.names if report not in apart)
-        told: list[str] = []
         for report in clashing:
             name = report.name
             if name not in RESULTS:
                 aside = pb.NameReport()
                 aside.CopyFrom(report)
-                aside.name, aside.bound, aside.alias_of = f"{name}_run{number}", True, ""
+                aside.name, aside.bound, aside.alias_of = self._free_name(name, number), True, ""
                 gang.alias(name, aside.name)
                 rest.names.append(aside)
-                self._aside[number, name] = gang, aside
+                self._aside[number, name] = aside.name
                 told.append(
                     f"run {number} changed '{name}', which has changed meanwhile: the run's is "
                     f"{aside.name}. %cluster keep {number} {name} makes it {name}"
@@ -72,12 +76,19 @@ class Overlaps:
         self._names.discard(gang.name, [report.name for report in apart])
         return told
 
-    def _has_changed(self, name: str, since: Gang) -> bool:
+    def _newest_differs(self, name: str, since: Gang) -> bool:
         """Whether the newest value of ``name`` is not what gang ``since`` was sent."""
         newest = self._names.directory.holders(name)[0]
         if newest == KERNEL:
             return bool(self._names.values_for(since.name).differing([name]))
-        return self._names.gang_named(newest).has_changed(name)
+        return self._names.gang_named(newest).differs(name)
+
+    def _free_name(self, name: str, number: int) -> str:
+        taken = self._names.shell.user_ns.keys() | set(self._names.directory)
+        aside = f"{name}_run{number}"
+        while aside in taken:
+            aside += "_"
+        return aside
 
     def keep(self, number: int, name: str) -> None:
         """Have ``name`` be what that run has made of it.
@@ -85,23 +96,23 @@ class Overlaps:
         Raises:
             UsageError: if nothing of it was set aside, or that is gone.
         """
-        found = self._aside.pop((number, name), None)
-        if found is None or found[1].name not in self._names.directory:
+        names, aside = self._names, self._aside.get((number, name), "")
+        if aside not in names.directory:
             known = ", ".join(f"{run} {each}" for run, each in self._aside)
             raise UsageError(
                 f"nothing that run {number} has made of '{name}' was set aside, or it is gone",
                 hint=f"set aside: {known or 'nothing'}",
             )
-        gang, aside = found
-        if self._names.directory.is_newest(gang.name, aside.name):
-            gang.alias(aside.name, name)
-            kept = pb.NameReport()
-            kept.CopyFrom(aside)
-            kept.name = name
-            self._names.gang_changed(gang.name, pb.Done(names=[kept]), name)
+        entry, holder = names.directory.entry(aside), names.holder(aside)
+        if holder and names.gang_named(holder).alias(aside, name):
+            kept = pb.NameReport(
+                name=name, type=entry.type_name, bound=True, reads=entry.reads, module=entry.module
+            )
+            names.gang_changed(holder, pb.Done(names=[kept]), name)
         else:
-            self._names.fetch([aside.name], most_bytes=0)
-            namespace = self._names.shell.user_ns
-            namespace[name] = namespace[aside.name]
-            self._names.observe("")
-        self._names.delete(aside.name)
+            names.fetch([aside], most_bytes=0)
+            namespace = names.shell.user_ns
+            namespace[name] = namespace[aside]
+            names.observe("")
+        names.delete(aside)
+        del self._aside[number, name]

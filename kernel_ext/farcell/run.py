@@ -58,6 +58,7 @@ class Run:
         kill: kills the gang's workers, when a stop was asked for twice.
         price: the names that only live on the gang, for the person who is about to kill it.
         comms: takes the events of comms.
+        background: whether other cells run meanwhile.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Run:
         kill: Callable[[Gang], None],
         price: Callable[[], list[str]],
         comms: Callable[[Event], None],
+        background: bool = False,
     ) -> None:
         self.id = execute.run = f"{_origin}-{next(_numbers)}"
         self.gang = gang
@@ -89,7 +91,7 @@ class Run:
         self._price = price
         self._mailbox = Mailbox(rank.client for rank in gang.ranks)
         self._ranks = [RankState() for _ in gang.ranks]
-        self._output = CellOutput(shell, comms, beside=execute.keep_log)
+        self._output = CellOutput(shell, comms, beside=background)
         self._together = RanksOutput(self._output, len(gang.ranks)) if len(gang.ranks) > 1 else None
         self._started_s = time.monotonic()
         self._interrupted_s: float | None = None
@@ -142,7 +144,7 @@ class Run:
         execute = self._message.execute
         stdin_allowed = execute.stdin_allowed
         for rank, state in zip(self.gang.ranks, self._ranks, strict=True):
-            state.log = rank.expect(self.id, self._mailbox, keeps_log=execute.keep_log)
+            state.log = rank.expect(self.id, self._mailbox)
             execute.stdin_allowed = stdin_allowed and rank.rank == 0
             rank.send(self._message, self._descriptors)
 

@@ -26,7 +26,7 @@ def reduced(value: Any) -> Parts | None:
         return _storage(value)
     if isinstance(value, io.IOBase):
         return _standard_stream(value)
-    if kind.__module__.startswith(("IPython.", "ipykernel.")):
+    if str(kind.__module__).startswith(("IPython.", "ipykernel.")):
         return _of_shell(value)
     if issubclass(kind, functools._lru_cache_wrapper) and value.__module__ == "__main__":
         # It pickles as a reference to its own name, and that is not there to be looked up.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -88,16 +87,81 @@ def test_a_stop_of_another_cell_does_not_hit_it(page: Page, go: Path) -> None:
 
 
 def test_a_cell_behind_it_waits_and_sees_what_it_made(page: Page, go: Path) -> None:
-    page.good_remote(f"{later(go)}behind_bg = 3\nprint('said')", "--background")
-    page.good_remote("pass", "--background")  # says nothing
-    behind = page.begin_remote("print(behind_bg)\nbehind_bg + 1")
-    time.sleep(0.2)
+    page.good("behind_bg, seen_bg = 0, [0]")
+    page.good_remote(f"{later(go)}behind_bg = 3\nseen_bg.append('there')", "--background")
+    behind = page.begin_remote("print(behind_bg, seen_bg)\nbehind_bg + 1")
+    page.until(lambda: "waiting for run" in behind.text, behind)
     go.touch()
     page.finish(behind)
     assert behind.result == "4"
-    assert behind.stdout == "3\n"
-    assert page.value("behind_bg") == "3"
+    assert behind.stdout == "3 [0, 'there']\n"
+    assert page.value("behind_bg, seen_bg") == "(3, [0, 'there'])"
     assert page.good_remote("print('after')").stdout == "after\n"
+
+
+def test_a_gang_runs_one_at_a_time(page: Page, go: Path) -> None:
+    page.good_remote(later(go), "--background --name first")
+    refused = page.remote("1", "--background")
+    assert refused.error == "UsageError"
+    assert "--on" in refused.message
+    go.touch()
+    settle(page, "first")
+
+
+def test_a_stop_while_a_cell_waits_stops_the_waiting(page: Page, go: Path) -> None:
+    page.good_remote(f"{later(go)}went_on_bg = 1", "--background --name on")
+    waiting = page.begin_remote("1")
+    assert page.stop_when(waiting, "waiting for run").error == "KeyboardInterrupt"
+    go.touch()
+    settle(page, "on")
+    assert page.value("went_on_bg") == "1"
+
+
+def test_what_the_waiting_cell_has_changed_counts(page: Page, go: Path) -> None:
+    page.good("mid_bg, other_mid_bg = [1], 0")
+    page.good_remote(f"{later(go)}mid_bg.append('there')\nother_mid_bg = 1", "--name mid")
+    cell = page.good(
+        f"mid_bg.append('here'); other_mid_bg = 2\nopen({str(go)!r}, 'w').close()\n"
+        "farcell.find_run('mid').wait(20)\nmid_bg, other_mid_bg"
+    )
+    assert cell.result == "([1, 'here'], 2)"
+    number = page.value("farcell.find_run('mid').number")
+    assert page.value(f"mid_bg_run{number}, other_mid_bg_run{number}") == "([1, 'there'], 1)"
+
+
+def test_a_name_like_the_one_set_aside(page: Page, go: Path) -> None:
+    page.good("like_bg = [1]\nfor n in range(99): globals()[f'like_bg_run{n}'] = 'mine'")
+    page.good_remote(f"{later(go)}like_bg.append('there')", "--name like")
+    page.good("like_bg.append('here')")
+    go.touch()
+    settle(page, "like")
+    assert page.good("%cluster keep like like_bg")
+    assert page.value("like_bg, like_bg_run5") == "([1, 'there'], 'mine')"
+
+
+def test_ranks_that_change_a_name_each(page: Page, go: Path) -> None:
+    page.good("ranked_bg = [0]")
+    page.good_remote(
+        f"import os\n{later(go)}if os.environ['RANK'] == '1': ranked_bg.append('one')",
+        "--ranks 2 --background --name ranked",
+    )
+    page.good("ranked_bg.append('here')")
+    go.touch()
+    settle(page, "ranked")
+    number = page.value("farcell.find_run('ranked').number")
+    assert page.value("ranked_bg") == "[0, 'here']"
+    assert "one" in page.value(f"ranked_bg_run{number}")
+    page.good("%cluster stop ranks=2")
+
+
+def test_a_capture_of_another_cell_is_its_own(page: Page, go: Path) -> None:
+    first = page.good_remote(f"{later(go)}print('LOUD')", "--background --name loud")
+    page.good(
+        f"%%capture captured_bg\nopen({str(go)!r}, 'w').close()\n"
+        "farcell.find_run('loud').wait(20)\nimport time\ntime.sleep(0.5)"
+    )
+    page.until(lambda: "LOUD" in first.text, first)
+    assert "LOUD" not in page.value("captured_bg.stdout")
 
 
 def test_what_changed_meanwhile_is_not_overwritten(page: Page, go: Path) -> None:
@@ -129,7 +193,7 @@ def test_what_was_only_read_meanwhile_is_no_clash(page: Page, go: Path) -> None:
     go.touch()
     settle(page, "read")
     assert page.value("read_bg, conf_bg") == "({'a': 2}, {'b': 3})"
-    assert "_run" not in page.good("%cluster names").stdout
+    assert "_bg_run" not in page.good("%cluster names").stdout.replace("like_bg_run", "")
     page.good("%cluster stop other_bg")
 
 

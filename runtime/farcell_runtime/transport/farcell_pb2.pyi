@@ -296,7 +296,7 @@ class Freed(_message.Message):
     def __init__(self, segments: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class Execute(_message.Message):
-    __slots__ = ("run", "epoch", "code", "header", "execution_count", "names", "ambient", "stdin_allowed", "forget", "filename", "modules", "parent", "keep_log")
+    __slots__ = ("run", "epoch", "code", "header", "execution_count", "names", "ambient", "stdin_allowed", "forget", "filename", "modules", "parent")
     RUN_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     CODE_FIELD_NUMBER: _ClassVar[int]
@@ -309,7 +309,6 @@ class Execute(_message.Message):
     FILENAME_FIELD_NUMBER: _ClassVar[int]
     MODULES_FIELD_NUMBER: _ClassVar[int]
     PARENT_FIELD_NUMBER: _ClassVar[int]
-    KEEP_LOG_FIELD_NUMBER: _ClassVar[int]
     run: str
     epoch: int
     code: str
@@ -322,8 +321,7 @@ class Execute(_message.Message):
     filename: str
     modules: _containers.RepeatedScalarFieldContainer[str]
     parent: bytes
-    keep_log: bool
-    def __init__(self, run: _Optional[str] = ..., epoch: _Optional[int] = ..., code: _Optional[str] = ..., header: _Optional[str] = ..., execution_count: _Optional[int] = ..., names: _Optional[_Union[Payload, _Mapping]] = ..., ambient: _Optional[bytes] = ..., stdin_allowed: bool = ..., forget: _Optional[_Iterable[str]] = ..., filename: _Optional[str] = ..., modules: _Optional[_Iterable[str]] = ..., parent: _Optional[bytes] = ..., keep_log: bool = ...) -> None: ...
+    def __init__(self, run: _Optional[str] = ..., epoch: _Optional[int] = ..., code: _Optional[str] = ..., header: _Optional[str] = ..., execution_count: _Optional[int] = ..., names: _Optional[_Union[Payload, _Mapping]] = ..., ambient: _Optional[bytes] = ..., stdin_allowed: bool = ..., forget: _Optional[_Iterable[str]] = ..., filename: _Optional[str] = ..., modules: _Optional[_Iterable[str]] = ..., parent: _Optional[bytes] = ...) -> None: ...
 
 class InputReply(_message.Message):
     __slots__ = ("run", "text", "refused", "interrupted")

@@ -164,10 +164,7 @@ class Runs:
         # for its log: the next run takes it. Making another costs as much as the cell.
         before, self._company = self._company, Company.now()
         done.log_unused = (
-            not request.keep_log
-            and done.position == _NOTHING
-            and not log.handed_on
-            and self._company <= before
+            done.position == _NOTHING and not log.handed_on and self._company <= before
         )
         self._say(driver, pb.FromWorker(done=done))
         self._ended.append(done)
@@ -442,9 +439,11 @@ def _rebuilt(values: Values, parcel: Parcel) -> dict[str, Any]:
     except FarcellError:
         raise
     except Exception as error:
+        hint = "create it in a %%remote cell"
+        if isinstance(error, ImportError):
+            hint = "%pip install what is missing in a %%remote cell"
         raise UsageError(
-            f"can't be rebuilt on the worker: {type(error).__name__}: {error}",
-            hint="a module that it needs may be missing there: %pip install it in a %%remote cell",
+            f"can't be rebuilt on the worker: {type(error).__name__}: {error}", hint=hint
         ) from error
 
 
