@@ -63,7 +63,7 @@ FIGURES = (
     Figure("values.names", "1,000 new integers, all read by one cell", "ms"),
     Figure("values.dict", "dict of 10,000 arrays of 100 numbers", "ms"),
     Figure("values.frame", "DataFrame of 1 M rows with strings", "ms"),
-    Figure("values.forest", "forest of 50 trees of scikit-learn's, 33 MB", "ms"),
+    Figure("values.forest", "forest of 50 trees of scikit-learn's, 23 MB", "ms"),
     Figure("values.module", "module of torch's, 100 MB, all of it changed", "ms"),
     Figure("values.shared", "1 GB array read by 8 workers: memory it takes in all", "MB"),
     Figure("loop.global", "loop over a global in a local cell, to one without farcell", "×"),
