@@ -8,7 +8,6 @@ before a cell by what its syntax shows, else at the moment of the read.
 from __future__ import annotations
 
 import builtins
-import importlib
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -19,18 +18,18 @@ from farcell.fetching_builtins import FetchingBuiltins
 from farcell.gang import Gang
 from farcell.parsing import looked_up
 from farcell.ranks import Ranks
+from farcell.receipt import Receipts
 from farcell.remote_value import RemoteValue
-from farcell.shipment import Shipment, submodules
+from farcell.shipment import Moved, Shipment, groups_of, moved, reasons, submodules
 from farcell_runtime import codec
-from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
+from farcell_runtime.bindings import Bindings, imported, is_hidden, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.fingerprints import Fingerprints
-from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.reads import closure, mentioned, readers, value_reads
 from farcell_runtime.segments import Pool
-from farcell_runtime.sharing import is_alone, sharing
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
-from farcell_runtime.values import Differs, Patch, Pieces, Values
+from farcell_runtime.values import Differs, Parcel, Pieces, Values
 
 _RESULTS = ("_", "__", "___")  # which any cell binds
 _SMALL_BYTES = 64 << 10  # what a string only mentions is sent along up to this size
@@ -55,8 +54,10 @@ class Names:
         gang_named: Callable[[str], Gang],
         pool: Pool,
         fetch_limit_bytes: int,
+        receipts: Receipts,
     ) -> None:
         """``gang_named`` gives the gang that the directory knows by this name."""
+        self._receipts = receipts
         self.stopped = False  # whether the cell that runs was stopped while it fetched
         self._fetch_limit_bytes = fetch_limit_bytes
         self._pool = pool
@@ -105,38 +106,32 @@ class Names:
             UsageError: if there is no room to send it.
         """
         with self._lock:
-            shipment, pieces, groups = self._plan(gang.name, code)
+            shipment, pieces, parcel = self._plan(gang.name, code, fetch=True)
             values = self._values_for(gang.name)
             shipment.forget = self.directory.take_forgotten(gang.name)
             values.forget(shipment.forget)
-            if not shipment.sizes:
-                return shipment
-            parcel, same = values.join(pieces, shipment.sizes, together=groups)
-            self.directory.received(gang.name, same)
-            shipment.unchanged += same
-            for name in same:
-                del shipment.sizes[name]
+            self.directory.received(gang.name, shipment.unchanged)
             if parcel is not None:
-                shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
                 shipment.packed = pack(parcel, self._pool, gang.ranks)
-                values.sent(pieces, shipment.sizes)
-                self.directory.moved(shipment.sizes)
+                values.sent(pieces, shipment.names)
+                sizes = pieces.sizes
+                self.directory.moved({name: sizes[name] for name in shipment.names})
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
-        """What ``capture`` would send, without the pickle."""
+        """What ``capture`` would send, and what it would fetch first; nothing moves."""
         with self._lock:
-            return self._plan(gang, code)[0]
+            return self._plan(gang, code, fetch=False)[0]
 
     def arrived(self, gang: str, shipment: Shipment) -> None:
         """``gang`` has got ``shipment``."""
-        self.directory.received(gang, (name for name in shipment.sizes if name in self.directory))
+        self.directory.received(gang, (name for name in shipment.names if name in self.directory))
 
     def refused(self, gang: str, shipment: Shipment) -> None:
         """``gang`` could not take ``shipment``."""
         with self._lock:
-            self.directory.refused(gang, shipment.sizes)
-            self._values_for(gang).forget(shipment.sizes)
+            self.directory.refused(gang, shipment.names)
+            self._values_for(gang).forget(shipment.names)
 
     def gang_changed(self, gang: str, done: pb.Done, code: str = "") -> None:
         """Take in what has changed on ``gang``, where ``code`` ran."""
@@ -232,14 +227,18 @@ class Names:
         """
         most_bytes = self._fetch_limit_bytes if most_bytes is None else most_bytes
         with self._lock:
-            by_gang: dict[str, list[str]] = {}
-            asked = [name for name in names if name in self.directory]
-            grouped = {other for name in asked for other in self.directory.group(name)}
-            for name in sorted(self.directory.lacking(KERNEL, grouped)):
-                holder = self.directory.holders(name)[0]
-                by_gang.setdefault(holder, []).append(name)
-            for gang, wanted in by_gang.items():
-                self._fetch_from(self._gang_named(gang), wanted, most_bytes)
+            for gang, wanted in self._elsewhere(names).items():
+                with self._receipts.fetching(gang) as came:
+                    self._fetch_from(self._gang_named(gang), wanted, most_bytes, came)
+
+    def _elsewhere(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Those of ``names`` that are not here, with what must come with them, by their gang."""
+        by_gang: dict[str, list[str]] = {}
+        asked = [name for name in names if name in self.directory]
+        grouped = {other for name in asked for other in self.directory.group(name)}
+        for name in sorted(self.directory.lacking(KERNEL, grouped)):
+            by_gang.setdefault(self.directory.holders(name)[0], []).append(name)
+        return by_gang
 
     def absent(self) -> list[str]:
         """The names that are newest elsewhere, and so not here until somebody reads them."""
@@ -253,13 +252,8 @@ class Names:
     def _import_again(self, name: str) -> None:
         """What was imported on a gang that is gone can be imported here."""
         path = self.directory.entry(name).module
-        if not path:
-            return
-        module, _, attribute = path.partition(":")
         try:
-            value: object = importlib.import_module(module)
-            if attribute:
-                value = getattr(value, attribute)
+            value = imported(path)
         except Exception:  # whatever that module raises: then its name is lost like any other
             return
         self._shell.user_ns[name] = value
@@ -278,61 +272,62 @@ class Names:
         return certain, perhaps - certain
 
     def _closure(self, names: Iterable[str]) -> set[str]:
+        return closure(names, self._reads_of, self._is_known)
+
+    def _reads_of(self, name: str) -> Iterable[str]:
+        """The names that the value of ``name`` reads in turn."""
         namespace = self._shell.user_ns
+        if name in namespace:
+            return value_reads(namespace[name], namespace)
+        return self.directory.entry(name).reads if name in self.directory else ()
 
-        def reads(name: str) -> Iterable[str]:
-            if name in namespace:
-                return value_reads(namespace[name], namespace)
-            return self.directory.entry(name).reads if name in self.directory else ()
-
-        hidden = self._shell.user_ns_hidden
-        return closure(
-            names,
-            reads,
-            lambda name: (
-                (name in namespace or name in self.directory) and not is_hidden(name, hidden)
-            ),
-        )
+    def _is_known(self, name: str) -> bool:
+        known = name in self._shell.user_ns or name in self.directory
+        return known and not is_hidden(name, self._shell.user_ns_hidden)
 
     def _check_not_lost(self, code: str, names: Iterable[str]) -> None:
-        lost = [
-            name
-            for name in names
-            if name not in self._shell.user_ns and self.directory.why_lost(name)
-        ]
-        if not lost:
-            return
+        namespace = self._shell.user_ns
+        lost = [n for n in names if n not in namespace and self.directory.why_lost(n)]
         # A string that mentions a lost name (`"x" in globals()`) asks for nothing.
-        certain = looked_up(code, self._shell.transform_cell)
+        certain = looked_up(code, self._shell.transform_cell) if lost else ()
         for name in lost:
             if name in certain:
-                why = self.directory.why_lost(name)
-                raise ObjectLost(
-                    f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
-                )
+                raise _gone(name, self.directory.why_lost(name))
 
-    def _bring_home(self, gang: str, certain: set[str], perhaps: set[str]) -> None:
-        """Fetch what only another gang holds, so that it can be sent from here."""
-        wanted = [
+    def _bring_home(
+        self, gang: str, names: Iterable[str], shipment: Shipment, *, fetch: bool
+    ) -> None:
+        """Fetch what only another gang holds, so that it can be sent from here; or only say so."""
+        away = [
             name
-            for name in self.directory.lacking(gang, certain | perhaps)
+            for name in self.directory.lacking(gang, names)
             if not self.directory.is_newest(KERNEL, name)
         ]
-        self.fetch(wanted, most_bytes=0)
+        if fetch:
+            self.fetch(away, most_bytes=0)
+            return
+        for holder, wanted in self._elsewhere(away).items():
+            sizes = {name: self.directory.entry(name).size_bytes for name in wanted}
+            shipment.first.setdefault(holder, {}).update(sizes)
 
-    def _plan(self, gang: str, code: str) -> tuple[Shipment, Pieces, list[set[str]]]:
-        """What would go, what its values are, and which names go together or not at all."""
+    def _plan(self, gang: str, code: str, *, fetch: bool) -> tuple[Shipment, Pieces, Parcel | None]:
+        """What is to go, with the pickles of the values and the parcel of those that do go.
+
+        Without ``fetch`` nothing that is elsewhere is brought here first, and so nothing of it is
+        in the parcel.
+        """
+        shipment = Shipment()
         reads = reads_of(code, self._shell.transform_cell)
         certain, perhaps = self._what_is_read(reads)
         self._check_not_lost(code, reads.names)
         if not (certain or perhaps):
-            return Shipment(), Pieces(), []
-        self._bring_home(gang, certain, perhaps)
+            return shipment, Pieces(), None
+        self._bring_home(gang, certain | perhaps, shipment, fetch=fetch)
         namespace = self._shell.user_ns
         values = self._values_for(gang)
         wanted = set(self.directory.lacking(gang, certain | perhaps))
         while True:
-            groups = self._groups(certain | wanted)
+            groups = groups_of(certain | wanted, namespace, self.directory)
             for group in groups:
                 if self.directory.lacking(gang, group):
                     wanted |= group
@@ -347,56 +342,36 @@ class Names:
                 break
             certain |= more
             wanted |= more
-            self.fetch(more, most_bytes=0)
+            self._bring_home(gang, more, shipment, fetch=fetch)
         # With a name go those that share a part of its value, whatever their size.
         needed = certain.union(*(group for group in groups if group & certain))
-        sizes = {
-            name: size
-            for name, size in pieces.sizes.items()
+        sizes = pieces.sizes
+        going = {
+            name
+            for name, size in sizes.items()
             if name in wanted and (name in needed or reads.dynamic or size <= _SMALL_BYTES)
         }
-        shipment = Shipment(sizes=sizes)
-        for name in sizes:
-            if name in certain:
-                shipment.why[name] = "" if name in reads.names else "read by a function"
-            elif name in needed:
-                shipment.why[name] = "shares data with what is read"
-            else:
-                shipment.why[name] = "mentioned in a string"
+        parcel, same = values.join(pieces, going, together=groups)
+        if parcel is not None:
+            going.difference_update(same)
+
+            def trace(roots: Iterable[str]) -> dict[str, str]:
+                return readers(roots, self._reads_of, self._is_known)
+
+            why = reasons(going, reads, certain, groups, trace)
+            shipment.moved = moved(parcel, sizes, why)
         shipment.modules = submodules(code, certain, namespace)
-        shipment.unchanged = sorted(name for name in certain - wanted if name in self.directory)
-        return shipment, pieces, groups
+        there = [name for name in certain - wanted if name in self.directory] + same
+        shipment.unchanged = {name: self.directory.entry(name).size_bytes for name in there}
+        return shipment, pieces, parcel
 
     def _values_for(self, gang: str) -> Values:
         return self._values.setdefault(gang, Values(lambda: self._shell.user_ns))
 
-    def _groups(self, names: Iterable[str]) -> list[set[str]]:
-        """The sets of names whose values share a mutable part here, for those among ``names``.
-
-        They go together, so that they share it there too.
-        """
-        namespace = self._shell.user_ns
-        waiting = {
-            name
-            for name in names
-            if name in namespace
-            and not is_immutable(namespace[name])
-            and not is_alone(namespace, name)
-        }
-        if not waiting:
-            return []
-        values = {name: namespace[name] for name in self.directory if name in namespace}
-        groups: list[set[str]] = []
-        while waiting:
-            group = sharing(values, [waiting.pop()])
-            waiting -= group
-            if len(group) > 1:
-                groups.append(group)
-        return groups
-
-    def _fetch_from(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+    def _fetch_from(self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]) -> None:
+        """Fetch ``names``, and add to ``came`` what came."""
         if len(gang.ranks) > 1:
-            self._fetch_from_ranks(gang, names, most_bytes)
+            self._fetch_from_ranks(gang, names, most_bytes, came)
             return
         without = {name for name in names if name not in self._shadows}
         # Names of one object come together, or they would be several afterwards.
@@ -404,40 +379,53 @@ class Names:
         others = [name for name in names if name in without]
         shadowed = [name for name in names if name not in without]
         if shadowed:
-            self._fetch_changes(gang, shadowed, most_bytes)
+            self._fetch_changes(gang, shadowed, most_bytes, came)
         if others:
             [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
-            self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
+            self._receive(gang, fetched, came)
             self._settle(gang.name, others, fetched)
 
-    def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+    def _receive(self, gang: Gang, fetched: pb.Fetched, came: list[Moved]) -> None:
+        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
+        try:
+            self._values_for(gang.name).receive(parcel)
+        finally:
+            came += moved(parcel, fetched.sizes, asked=fetched.sizes)
+
+    def _fetch_changes(
+        self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]
+    ) -> None:
         """Fetch what has changed in values that are still here as they were."""
         [fetched] = gang.fetch(names, most_bytes=most_bytes)
-        values = self._values_for(gang.name)
-        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
         namespace = self._shell.user_ns
         # Whatever comes between, they are not taken for what is there any more.
         namespace.update({name: self._shadows.pop(name) for name in names})
         try:
             try:
-                values.receive(parcel)
+                self._receive(gang, fetched, came)
             except Differs:
                 [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
-                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
+                self._receive(gang, fetched, came)
         except BaseException:
             for name in names:
                 namespace.pop(name, None)
             raise
-        values.confirm(fetched.unchanged)
+        self._values_for(gang.name).confirm(fetched.unchanged)
+        came += [Moved((name,), 0, fetched.sizes[name]) for name in fetched.unchanged]
         self._settle(gang.name, names, fetched)
 
-    def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+    def _fetch_from_ranks(
+        self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]
+    ) -> None:
         for name in names:
             answers = gang.fetch([name], anew=True, most_bytes=most_bytes)
-            loaded = [
-                rank.arrivals.unpack(answer.values).load()
+            parcels = [
+                rank.arrivals.unpack(answer.values)
                 for rank, answer in zip(gang.ranks, answers, strict=True)
             ]
+            if size_bytes := sum(parcel.size_bytes for parcel in parcels):
+                came.append(Moved((name,), size_bytes, size_bytes))
+            loaded = [parcel.load() for parcel in parcels]
             if all(name in part for part in loaded):
                 alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1
                 value = loaded[0][name] if alike else Ranks(part[name] for part in loaded)
@@ -489,10 +477,12 @@ class Names:
                 if name in self._shell.user_ns:
                     return self._shell.user_ns[name]
             if why := self.directory.why_lost(name):
-                raise ObjectLost(
-                    f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
-                )
+                raise _gone(name, why)
         raise KeyError(name)
 
     def _snapshot(self) -> Bindings:
         return Bindings(self._shell.user_ns, self._shell.user_ns_hidden)
+
+
+def _gone(name: str, why: str) -> ObjectLost:
+    return ObjectLost(f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'")

@@ -18,7 +18,7 @@ from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.options import runs_remotely
-from farcell.receipt import dry_run
+from farcell.receipt import Receipts, dry_run
 from farcell.reports import RunReports
 from farcell.run import Run
 from farcell_runtime import ambient, codec, settings
@@ -49,7 +49,8 @@ class Notebook:
         self._pool = Pool(tempfile.gettempdir(), _MOST_FREE_BYTES)
         self._config = Config.from_environment()
         limit_bytes = self._config.fetch_limit_bytes
-        self.names = Names(shell, self._gang_named, self._pool, limit_bytes)
+        self.receipts = Receipts(shell, on=self._config.receipts)
+        self.names = Names(shell, self._gang_named, self._pool, limit_bytes, self.receipts)
         self.last_gang = ""  # of the last run that failed, for %debug
         self._launch = launch
         self._session: Future[Session] | None = None
@@ -60,7 +61,7 @@ class Notebook:
         self._news: list[pb.WorkerExit | pb.Gang | SessionLost] = []
         self._running: dict[str, Run] = {}
         self._lock = threading.RLock()
-        self._tracebacks = TracebackHook(shell)
+        self._tracebacks = TracebackHook(shell, self.receipts.show)
         self._reports = RunReports(self._report)
         self._late = LateOutput(shell)
         self._comms = Comms(
@@ -218,6 +219,7 @@ class Notebook:
             CaptureError: if a name that it reads can't travel; then nothing ran.
             WorkerLost: if a worker died under it.
         """
+        began_s = time.monotonic()
         self._take_changes()
         self.names.observe("")
         gang = self.gang(shape)
@@ -253,6 +255,7 @@ class Notebook:
 
         def meanwhile() -> None:
             self.names.arrived(gang.name, shipment)
+            self.receipts.sent(shipment, len(gang.ranks))
             self._reports.started(run.id, gang.name, code, front_end.cell_id(self.shell))
 
         try:
@@ -264,18 +267,20 @@ class Notebook:
             self._reports.ended(run.id, fault)
             raise
         finally:
+            if header:
+                self.receipts.took(time.monotonic() - began_s)
             self._running.pop(run.id, None)
             self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
         error = run.error()
         self._reports.ended(run.id, error)
         if run.done is not None and run.done.status == "refused":
             self.names.refused(gang.name, shipment)
-            if shipment.patches:
+            if any(piece.is_patch for piece in shipment.moved):
                 # Something there is not what it was taken for: whole, it will be.
                 self.run(shape, code, header=header, timeout_s=timeout_s)
                 return
             if isinstance(error, UsageError):
-                names = ", ".join(f"'{name}'" for name in shipment.sizes)
+                names = ", ".join(f"'{name}'" for name in shipment.names)
                 error = UsageError(f"{names} {error.message}", hint=error.hint)
         elif run.done is not None:
             self.names.gang_changed(gang.name, run.done, code)
@@ -341,6 +346,7 @@ class Notebook:
 
     def _after_cell(self, result: Any) -> None:
         self._comms.take_control()
+        self.receipts.show()
         self.names.stopped = False
         code = (result.info.raw_cell or "") if result.info is not None else ""
         if not runs_remotely(code):  # else the next cell is soon enough

@@ -45,6 +45,11 @@ class Command:
     options: tuple[Option, ...] = ()
     words: str = ""
 
+    @property
+    def choices(self) -> list[str]:
+        """The words that may stand behind it, where only some may: ``[on|off]``."""
+        return self.words.strip("[]").split("|") if "|" in self.words else []
+
     def parse(self, arguments: Sequence[str]) -> dict[str, Any]:
         """The options' values by key, and under ``words`` the words that are no options.
 
@@ -83,6 +88,10 @@ class Command:
             raise UsageError(f"{self.name} does not take {words[0]!r}", hint=self.usage())
         if self.words and (len(words) > 1 or not (words or self.words.startswith("["))):
             raise UsageError(f"{self.name} takes one {self.words}", hint=self.usage())
+        if words and self.choices and words[0] not in self.choices:
+            raise UsageError(
+                f"{self.name} can't be {words[0]!r}", hint=nearest(words[0], self.choices)
+            )
         return values
 
     def usage(self) -> str:
@@ -238,6 +247,15 @@ CLUSTER = {
             Option("--lines", "the last N lines of each", "N", at_least_one, 40),
             Option("--head", "show the head's log"),
         ),
+    ),
+}
+
+FARCELL = {
+    "receipts": Command(
+        "%farcell receipts",
+        "Say under each cell what moved for it, or no more; without a word: which it is.",
+        (),
+        "[on|off]",
     ),
 }
 

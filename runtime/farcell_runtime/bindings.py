@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import re
 import sys
@@ -152,6 +153,17 @@ def import_path(value: object) -> str:
     if module is None or module.__name__ == "__main__" or getattr(module, name, None) is not value:
         return ""
     return f"{module.__name__}:{name}"
+
+
+def imported(path: str) -> object:
+    """What is at an ``import_path``.
+
+    Raises:
+        Exception: whatever importing it raises; ``ValueError`` if ``path`` is empty.
+    """
+    module, _, attribute = path.partition(":")
+    value = importlib.import_module(module)
+    return getattr(value, attribute) if attribute else value
 
 
 def is_immutable(value: object) -> bool:

@@ -57,10 +57,12 @@ class Parcel:
 
     Attributes:
         fingerprints: of the buffers in it.
+        names: of each item, those in it; of what arrived, once it was received.
     """
 
     items: list[Pickled | Patch] = field(default_factory=list)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    names: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def size_bytes(self) -> int:
@@ -179,10 +181,12 @@ class Values:
         for item in parcel.items:
             if isinstance(item, Patch):
                 self._patch(item)
+                parcel.names.append((item.name,))
                 received[item.name] = self._namespace()[item.name]
                 continue
             values = codec.load(item.data, item.buffers)
             self._bind(values)
+            parcel.names.append(tuple(values))
             received |= values
             for name, value in values.items():
                 self._note(name, value, item, parcel.fingerprints, alone=len(values) == 1)
@@ -233,6 +237,7 @@ class Values:
             return None, same
         parcel = Parcel(fingerprints=pieces.fingerprints)
         for group in self._in_order(pieces, changed):
+            parcel.names.append(tuple(group))
             if len(group) > 1:
                 values = {name: self._namespace()[name] for name in group}
                 parcel.items.append(codec.dump(codec.to_bind(values), explicit=values.values()))
