@@ -196,6 +196,28 @@ def test_a_patch_says_how_much_of_it_changed(told: Page) -> None:
     assert line(told.good_remote("large[0]")) == "→ large 1.0 MB of 100.0 MB changed   0 s"
 
 
+def test_a_patch_that_did_not_fit_is_told_too(told: Page) -> None:
+    told.good("import numpy as np\nodd = np.zeros(4_000_000)")
+    told.good_remote(
+        "import os, threading, time\n"
+        "def late():\n"
+        "    while not os.path.exists('go'): time.sleep(0.01)\n"
+        "    odd[5] = 7.0\n"
+        "    open('went', 'w').close()\n"
+        "threading.Thread(target=late).start()"
+    )
+    told.good(
+        "import os, time\nodd[3] = 1.0\nopen('go', 'w').close()\n"
+        "while not os.path.exists('went'): time.sleep(0.01)"
+    )
+    cell = told.good_remote("float(odd[3])")
+    assert (cell.result, line(cell)) == (
+        "1.0",
+        "→ odd 32.0 MB · odd 1.0 MB of 32.0 MB changed   0 s",
+    )
+    assert told.value(AGREES) == "(0, 0)"
+
+
 def test_a_local_cell_says_what_came_if_that_is_much(told: Page) -> None:
     told.good_remote("import numpy as np\nfar = np.ones(1_000_000); near = [1]")
     assert line(told.good("near")) == ""
