@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -117,9 +118,10 @@ class Receipts:
         self._receipt = Receipt()
         if not (self.on and receipt.is_worth_telling() and (parts := receipt.parts())):
             return
-        self._shell.display_pub.publish(
-            {"text/plain": _APART.join(parts), "text/html": _page(parts)}
-        )
+        line = _APART.join(parts)
+        if getattr(self._shell, "kernel", None) is None and sys.stdout.isatty():
+            line = f"\x1b[2m{line}\x1b[0m"  # dim; where it is kept, it is kept bare
+        self._shell.display_pub.publish({"text/plain": line, "text/html": _page(parts)})
 
 
 def dry_run(gang: str, shipment: Shipment) -> str:

@@ -115,7 +115,7 @@ def reasons(
         if reader := found.get(name):
             why[name] = f"read by {reader}"
         elif partners:
-            why[name] = f"shares data with {partners[0]}"
+            why[name] = _may_share(partners[0])
         elif name in certain:
             why[name] = "read by a function"
         elif reader := mentioned.get(name):
@@ -182,6 +182,11 @@ def _why(names: tuple[str, ...], why: Mapping[str, str] | None) -> str:
     found = {why.get(name, "") for name in names}
     if len(names) == 1:
         return found.pop()
-    # That they share data shows in their being in one piece.
-    found = {each for each in found if not each.startswith("shares data")}
+    # Which of them shares data with which other shows in their being in one piece.
+    found.difference_update(map(_may_share, names))
     return "sharing data" if "" in found or len(found) != 1 else found.pop()
+
+
+def _may_share(partner: str) -> str:
+    # What does for certain is in the same piece; what is too large to be looked through only may.
+    return f"may share data with {partner}"

@@ -112,6 +112,16 @@ def test_it_is_told_once_and_escaped() -> None:
     assert len(data["text/html"]) < 500, "it is saved with the notebook"
 
 
+def test_it_is_dim_in_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    shell = Shell()
+    receipts = Receipts(shell, on=True)
+    for terminal in (True, False):
+        monkeypatch.setattr("sys.stdout.isatty", lambda terminal=terminal: terminal)
+        receipts.sent(Shipment(moved=[piece("x", 1)]), 1)
+        receipts.show()
+    assert [data["text/plain"] for data in shell.shown] == ["\x1b[2m→ x 1 B\x1b[0m", "→ x 1 B"]
+
+
 def test_switched_off_it_is_forgotten() -> None:
     shell = Shell()
     receipts = Receipts(shell, on=False)
@@ -154,12 +164,14 @@ def test_what_is_in_a_parcel() -> None:
         names=[("a",), ("b", "c"), ("w",)],
     )
     sizes = {"a": 8, "b": 15, "c": 15, "w": 3000}
-    why = {"a": "read by f", "c": "shares data with b"}
+    why = {"a": "read by f", "c": "may share data with b"}
     assert moved(parcel, sizes, why) == [
         Moved(("w",), 30, 3000),
         Moved(("b", "c"), 20, 20, "sharing data"),
         Moved(("a",), 8, 8, "read by f"),
     ]
+    apart = dict.fromkeys("bc", "may share data with x")
+    assert moved(parcel, sizes, apart)[1].why == "may share data with x"
     assert [each.is_patch for each in moved(parcel, sizes)] == [True, False, False]
     parcel.names.pop()
     assert moved(parcel, sizes, asked=["w", "v"])[0] == Moved(("w", "v"), 30, 30)
@@ -188,7 +200,7 @@ def test_reasons() -> None:
         trace,
     )
     assert why == {
-        "g": "read by f", "deep": "read by g", "alias": "shares data with x",
+        "g": "read by f", "deep": "read by g", "alias": "may share data with x",
         "far": "read by a function", "s": "mentioned in a string", "under": "read by s",
     }  # fmt: skip
     reads.everything = True
