@@ -57,6 +57,8 @@ def _own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     for name, folder in folders.items():
         folder.mkdir(mode=0o700)
         os.environ[name] = str(folder)
+    # Remote cells are compared with local ones, which move nothing.
+    os.environ["FARCELL_RECEIPTS"] = "off"
     # Children find the interpreter's own tools first, such as `jupyter` and `farcell`.
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     yield

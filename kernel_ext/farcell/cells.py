@@ -16,7 +16,7 @@ from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.overlaps import Overlaps
-from farcell.receipt import dry_run
+from farcell.receipt import Receipts, dry_run
 from farcell.reports import RunReports
 from farcell.run import Run
 from farcell.shipment import Shipment
@@ -67,6 +67,7 @@ class Cells:
         reports: RunReports,
         late: LateOutput,
         comms: Comms,
+        receipts: Receipts,
         *,
         gang: Callable[[Shape], Gang],
         config: Callable[[], Config],
@@ -84,6 +85,7 @@ class Cells:
         self._reports = reports
         self._late = late
         self._comms = comms
+        self._receipts = receipts
         self._gang = gang
         self._config = config
         self._take_changes = take_changes
@@ -109,11 +111,16 @@ class Cells:
             CaptureError: if a name that it reads can't travel; then nothing ran.
             WorkerLost: if a worker died under it.
         """
+        began_s = time.monotonic()
         gang, shipment = self._capture(shape, code)
         # A stop must not come between what is sent or told and what is recorded of it.
         with stops_held():
             run = self._prepared(gang, shipment, code, header, timeout_s)
-            settled = self._carry_out(run, shipment, code)
+            try:
+                settled = self._carry_out(run, shipment, code)
+            finally:
+                if header:
+                    self._receipts.took(time.monotonic() - began_s)
         if not settled:
             # Something there is not what it was taken for: whole, it will be.
             self.run(shape, code, header=header, timeout_s=timeout_s)
@@ -135,7 +142,7 @@ class Cells:
         self.take_in()
         if run.done is not None and run.done.status == "refused":
             self._names.refused(gang.name, shipment)
-            if shipment.patches:
+            if any(piece.is_patch for piece in shipment.moved):
                 return False
             error = _told_of(error, shipment)
         elif run.done is not None:
@@ -428,6 +435,7 @@ class Cells:
         self, run: Run, shipment: Shipment, code: str, background: BackgroundRun | None = None
     ) -> None:
         self._names.arrived(run.gang.name, shipment)
+        self._receipts.sent(shipment, len(run.gang.ranks))
         report = pb.RunReport(
             run=run.id,
             gang=run.gang.name,
@@ -465,5 +473,5 @@ def _told_of(error: BaseException | None, shipment: Shipment) -> BaseException |
     """``error``, with the names that could not be taken."""
     if not isinstance(error, UsageError):
         return error
-    names = ", ".join(f"'{name}'" for name in shipment.sizes)
+    names = ", ".join(f"'{name}'" for name in shipment.names)
     return UsageError(f"{names} {error.message}", hint=error.hint)

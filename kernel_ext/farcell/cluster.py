@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from farcell.notebook import Notebook
 from farcell.options import count, nearest
+from farcell.table import table
 from farcell_runtime.config import Config
 from farcell_runtime.engines import ENGINES
 from farcell_runtime.errors import UsageError
@@ -111,7 +111,7 @@ def runs(notebook: Notebook) -> str:
     for run in notebook.cells.background.values():
         time_text = _duration(run.elapsed_s)
         rows.append((str(run.number), run.name or "–", run.gang, run.state, time_text, run.label))
-    return _table(rows) if len(rows) > 1 else "no background runs"
+    return "\n".join(table(rows)) if len(rows) > 1 else "no background runs"
 
 
 def cancel(notebook: Notebook, run: str) -> str:
@@ -130,18 +130,10 @@ def keep(notebook: Notebook, run: str, name: str) -> str:
     return f"'{name}' is what run {run} made of it"
 
 
-def _table(rows: Sequence[tuple[str, ...]]) -> str:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
-    )
-
-
 def names(notebook: Notebook, on: str | None = None) -> str:
     """The names that the notebook and its gangs share: what they are and who has them."""
     directory = notebook.names.directory
-    rows = [("name", "type", "size", "newest on", "also on")]
+    rows = [("name", "type", "size", "version", "newest on", "also on")]
     for name in sorted(directory):
         holders = directory.holders(name)
         if name.startswith("_") or (on is not None and on not in holders):
@@ -149,11 +141,12 @@ def names(notebook: Notebook, on: str | None = None) -> str:
         entry = directory.entry(name)
         size = size_text(entry.size_bytes) if entry.size_bytes else "–"
         older = sorted(place for place in entry.held if place not in holders)
-        rest = ", ".join(f"{place} (older)" for place in older)
-        rows.append((name, entry.type_name or "–", size, ", ".join(holders), rest))
+        rest = ", ".join(f"{place} (version {entry.held[place]})" for place in older)
+        kind = entry.type_name or "–"
+        rows.append((name, kind, size, str(entry.version), ", ".join(holders), rest))
     if len(rows) == 1:
         return "no names" if on is None else f"gang {on} has the newest of no name"
-    return _table(rows)
+    return "\n".join(table(rows, right=("size", "version")))
 
 
 def logs(notebook: Notebook, on: str | None = None, lines: int = 40, head: bool = False) -> str:

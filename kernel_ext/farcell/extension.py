@@ -42,7 +42,7 @@ def unload(shell: Any) -> None:
     shell.input_transformers_cleanup.remove(_local_cell)
     completion.uninstall(shell, notebook.complete)
     for kind in ("line", "cell"):
-        for name in ("remote", "cluster"):
+        for name in ("remote", "cluster", "farcell"):
             shell.magics_manager.magics[kind].pop(name, None)
     delattr(shell, _LOADED)
 

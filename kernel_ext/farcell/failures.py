@@ -69,8 +69,10 @@ class TracebackHook:
     and exception groups; and a failure that the worker's output shows already must show nothing.
     """
 
-    def __init__(self, shell: Any) -> None:
+    def __init__(self, shell: Any, before: Callable[[], None]) -> None:
+        """``before`` is called before a traceback is shown: that is the last of a cell's output."""
         self._shell: Any = weakref.proxy(shell)
+        self._before = before
         self._original: Callable[..., Any] | None = None
 
     def install(self) -> None:
@@ -84,6 +86,7 @@ class TracebackHook:
 
     def _show(self, exc_tuple: Any = None, *args: Any, **kwargs: Any) -> None:
         assert self._original is not None
+        self._before()
         if exc_tuple is None or len(exc_tuple) < 2:
             exc_tuple = sys.exc_info()
         kind, error = exc_tuple[:2]

@@ -10,6 +10,7 @@ from farcell.directory import KERNEL, Directory
 from farcell.gang import Gang
 from farcell.ranks import Ranks
 from farcell.remote_value import RemoteValue
+from farcell.shipment import Moved, moved
 from farcell_runtime import codec
 from farcell_runtime.bindings import RESULTS
 from farcell_runtime.errors import FarcellError, LostError
@@ -48,22 +49,22 @@ class Incoming:
         self._record = record
         self._fetch_whole = fetch_whole
 
-    def fetch(self, gang: Gang, names: list[str], most_bytes: int) -> None:
-        """Bring the values of ``names``, which are newest on ``gang``.
+    def fetch(self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]) -> None:
+        """Bring the values of ``names``, which are newest on ``gang``; ``came`` takes what came.
 
         One that can't travel, can't be rebuilt here, or is larger than ``most_bytes`` (0: none is)
         holds up no other: a ``RemoteValue`` stands for it.
         """
         try:
-            self._fetch(gang, names, most_bytes)
+            self._fetch(gang, names, most_bytes, came)
         except FarcellError:
             raise
         except Exception as error:  # of the values' own code, or a module that is missing here
             first = self._directory.group(names[0])
             rest = [name for name in names if name not in first]
             if rest:
-                self.fetch(gang, [name for name in names if name in first], most_bytes)
-                self.fetch(gang, rest, most_bytes)
+                self.fetch(gang, [name for name in names if name in first], most_bytes, came)
+                self.fetch(gang, rest, most_bytes, came)
                 return
             why = f"it can't be rebuilt here: {type(error).__name__}: {error}"
             for name in names:
@@ -71,9 +72,9 @@ class Incoming:
                 self._stand_in(gang.name, name, self._directory.entry(name).type_name, "…", why)
             self._record(names)
 
-    def _fetch(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+    def _fetch(self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]) -> None:
         if len(gang.ranks) > 1:
-            self._fetch_from_ranks(gang, names, most_bytes)
+            self._fetch_from_ranks(gang, names, most_bytes, came)
             return
         without = {name for name in names if name not in self._shadows}
         # Names of one object come together, or they would be several afterwards.
@@ -81,14 +82,23 @@ class Incoming:
         others = [name for name in names if name in without]
         shadowed = [name for name in names if name not in without]
         if shadowed:
-            self._fetch_changes(gang, shadowed, most_bytes)
+            self._fetch_changes(gang, shadowed, most_bytes, came)
         if others:
             [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
             with self._into(self._take_shadows(others), gang.name, others):
-                self._values_for(gang.name).receive(gang.ranks[0].arrivals.unpack(fetched.values))
+                self._receive(gang, fetched, came)
             self._settle(gang.name, others, fetched)
 
-    def _fetch_changes(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+    def _receive(self, gang: Gang, fetched: pb.Fetched, came: list[Moved]) -> None:
+        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
+        try:
+            self._values_for(gang.name).receive(parcel)
+        finally:
+            came += moved(parcel, fetched.sizes, asked=fetched.sizes)
+
+    def _fetch_changes(
+        self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]
+    ) -> None:
         """Fetch what has changed in values that are still here as they were."""
         # Whatever comes between, they are not taken for what is there any more.
         shadows = self._take_shadows(names)
@@ -97,14 +107,14 @@ class Incoming:
         except LostError:
             self._shadows.update(shadows)
             raise
-        values = self._values_for(gang.name)
         with self._into(shadows, gang.name, names):
             try:
-                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
+                self._receive(gang, fetched, came)
             except Differs:
                 [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
-                values.receive(gang.ranks[0].arrivals.unpack(fetched.values))
-        values.confirm(fetched.unchanged)
+                self._receive(gang, fetched, came)
+        self._values_for(gang.name).confirm(fetched.unchanged)
+        came += [Moved((name,), 0, fetched.sizes[name]) for name in fetched.unchanged]
         self._settle(gang.name, names, fetched)
 
     def _take_shadows(self, names: list[str]) -> dict[str, object]:
@@ -126,13 +136,17 @@ class Incoming:
         rebound = [name for name in names if before.get(name) != id(namespace.get(name))]
         self._rebound(rebound, gang)
 
-    def _fetch_from_ranks(self, gang: Gang, names: list[str], most_bytes: int) -> None:
+    def _fetch_from_ranks(
+        self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]
+    ) -> None:
         for name in names:
             answers = gang.fetch([name], anew=True, most_bytes=most_bytes)
             parcels = [
                 rank.arrivals.unpack(answer.values)
                 for rank, answer in zip(gang.ranks, answers, strict=True)
             ]
+            if size_bytes := sum(parcel.size_bytes for parcel in parcels):
+                came.append(Moved((name,), size_bytes, size_bytes))
             loaded = [parcel.load() for parcel in parcels]
             if all(name in part for part in loaded):
                 alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
-from farcell import cluster
+from farcell import cluster, preferences
 from farcell.background import BackgroundRun
 from farcell.failures import is_remote
 from farcell.notebook import Notebook
-from farcell.options import CLUSTER, REMOTE, leading_options, nearest, split
+from farcell.options import (
+    CLUSTER,
+    FARCELL,
+    REMOTE,
+    Command,
+    leading_options,
+    nearest,
+    split,
+)
 from farcell_runtime.errors import UsageError
 from farcell_runtime.messages import Shape
 
 
 @magics_class
 class FarcellMagics(Magics):
-    """``%%remote``, ``%remote`` and ``%cluster``."""
+    """``%%remote``, ``%remote``, ``%cluster`` and ``%farcell``."""
 
     def __init__(self, shell: Any, notebook: Notebook) -> None:
         super().__init__(shell)
@@ -58,20 +67,32 @@ class FarcellMagics(Magics):
     @line_magic
     def cluster(self, line: str) -> None:
         """Status, start, stop, restart, scale, interrupt, logs. See ``%cluster --help``."""
+        self._carry_out("%cluster", CLUSTER, cluster, line or "status")
+
+    @line_magic
+    def farcell(self, line: str) -> None:
+        """What this notebook shows. See ``%farcell --help``."""
+        self._carry_out("%farcell", FARCELL, preferences, line or "--help")
+
+    def _carry_out(
+        self, magic: str, commands: dict[str, Command], verbs: ModuleType, line: str
+    ) -> None:
+        """Call the verb of ``verbs`` that ``line`` names, and print what it returns."""
         words = split(line)
-        verb = words[0] if words else "status"
+        verb = words[0] if words else "--help"
         if verb in ("--help", "help"):
-            print("\n".join(f"{each.usage()[7:]}\n    {each.help}" for each in CLUSTER.values()))
+            usages = ((each.usage()[7:], each.help) for each in commands.values())
+            print("\n".join(f"{usage}\n    {told}" for usage, told in usages))
             return
-        command = CLUSTER.get(verb)
+        command = commands.get(verb)
         if command is None:
-            raise UsageError(f"%cluster has no command {verb!r}", hint=nearest(verb, [*CLUSTER]))
+            raise UsageError(f"{magic} has no command {verb!r}", hint=nearest(verb, [*commands]))
         if "--help" in words:
             print(command.text())
             return
         values = command.parse(words[1:])
         arguments = values.pop("words")
-        print(getattr(cluster, verb)(self._notebook, *arguments, **values))
+        print(getattr(verbs, verb)(self._notebook, *arguments, **values))
 
     @line_magic
     def debug(self, line: str) -> None:

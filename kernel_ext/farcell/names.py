@@ -19,17 +19,18 @@ from farcell.gang import Gang
 from farcell.incoming import Incoming
 from farcell.parsing import looked_up
 from farcell.ranks import Ranks
+from farcell.receipt import Receipts
 from farcell.remote_value import RemoteValue, lives_elsewhere
-from farcell.shipment import Shipment, groups_of, submodules
+from farcell.shipment import Shipment, groups_of, moved, reasons, submodules
 from farcell.stops import stops_held
 from farcell_runtime.bindings import RESULTS, Bindings, imported, is_hidden, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.pouring import Arrival
-from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.reads import closure, mentioned, readers, value_reads
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
-from farcell_runtime.values import Patch, Pieces, Values
+from farcell_runtime.values import Parcel, Pieces, Values
 
 _SMALL_BYTES = 64 << 10  # what a string only mentions is sent along up to this size
 
@@ -53,8 +54,10 @@ class Names:
         gang_named: Callable[[str], Gang],
         pool: Pool,
         fetch_limit_bytes: int,
+        receipts: Receipts,
     ) -> None:
         """``gang_named`` gives the gang that the directory knows by this name."""
+        self._receipts = receipts
         self.stopped = False  # whether the cell that runs was stopped while it fetched
         self._fetch_limit_bytes = fetch_limit_bytes
         self._pool = pool
@@ -117,41 +120,35 @@ class Names:
             UsageError: if there is no room to send it.
         """
         with self._lock:
-            shipment, pieces, groups = self._plan(gang.name, code)
+            shipment, pieces, parcel = self._plan(gang.name, code, fetch=True, whole=whole)
             values = self.values_for(gang.name)
             shipment.forget = self.directory.take_forgotten(gang.name)
             values.forget(shipment.forget)
-            if not shipment.sizes:
-                return shipment
             try:
-                parcel, same = values.join(pieces, shipment.sizes, whole=whole, together=groups)
-                self.directory.received(gang.name, same)
-                shipment.unchanged += same
-                for name in same:
-                    del shipment.sizes[name]
+                self.directory.received(gang.name, shipment.unchanged)
                 if parcel is not None:
-                    shipment.patches = any(isinstance(item, Patch) for item in parcel.items)
                     shipment.packed = pack(parcel, self._pool, gang.ranks)
-                    values.sent(pieces, shipment.sizes)
-                    self.directory.moved(shipment.sizes)
+                    values.sent(pieces, shipment.names)
+                    sizes = pieces.sizes
+                    self.directory.moved({name: sizes[name] for name in shipment.names})
             except BaseException:
                 self.refused(gang.name, shipment)
                 raise
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
-        """What ``capture`` would send, without the pickle."""
+        """What ``capture`` would send, and what it would fetch first; nothing moves."""
         with self._lock:
-            return self._plan(gang, code)[0]
+            return self._plan(gang, code, fetch=False)[0]
 
     def arrived(self, gang: str, shipment: Shipment) -> None:
         """``gang`` has got ``shipment``."""
-        self.directory.received(gang, (name for name in shipment.sizes if name in self.directory))
+        self.directory.received(gang, (name for name in shipment.names if name in self.directory))
 
     def refused(self, gang: str, shipment: Shipment) -> None:
         """``gang`` could not take ``shipment``, or was not sent it."""
         with self._lock:
-            self.discard(gang, shipment.sizes)
+            self.discard(gang, shipment.names)
             self.directory.not_told(gang, shipment.forget)
 
     def discard(self, gang: str, names: Collection[str]) -> None:
@@ -259,14 +256,18 @@ class Names:
         """
         most_bytes = self._fetch_limit_bytes if most_bytes is None else most_bytes
         with self._lock:
-            by_gang: dict[str, list[str]] = {}
-            asked = [name for name in names if name in self.directory]
-            grouped = {other for name in asked for other in self.directory.group(name)}
-            for name in sorted(self.directory.lacking(KERNEL, grouped)):
-                holder = self.directory.holders(name)[0]
-                by_gang.setdefault(holder, []).append(name)
-            for gang, wanted in by_gang.items():
-                self._incoming.fetch(self.gang_named(gang), wanted, most_bytes)
+            for gang, wanted in self._elsewhere(names).items():
+                with self._receipts.fetching(gang) as came:
+                    self._incoming.fetch(self.gang_named(gang), wanted, most_bytes, came)
+
+    def _elsewhere(self, names: Iterable[str]) -> dict[str, list[str]]:
+        """Those of ``names`` that are not here, with what must come with them, by their gang."""
+        by_gang: dict[str, list[str]] = {}
+        asked = [name for name in names if name in self.directory]
+        grouped = {other for name in asked for other in self.directory.group(name)}
+        for name in sorted(self.directory.lacking(KERNEL, grouped)):
+            by_gang.setdefault(self.directory.holders(name)[0], []).append(name)
+        return by_gang
 
     def absent(self) -> list[str]:
         """The names that are newest elsewhere, and so not here until somebody reads them."""
@@ -299,59 +300,65 @@ class Names:
         return certain, perhaps - certain
 
     def _closure(self, names: Iterable[str]) -> set[str]:
+        return closure(names, self._reads_of, self._is_known)
+
+    def _reads_of(self, name: str) -> Iterable[str]:
+        """The names that the value of ``name`` reads in turn."""
         namespace = self.shell.user_ns
+        if name in namespace:
+            return value_reads(namespace[name], namespace)
+        return self.directory.entry(name).reads if name in self.directory else ()
 
-        def reads(name: str) -> Iterable[str]:
-            if name in namespace:
-                return value_reads(namespace[name], namespace)
-            return self.directory.entry(name).reads if name in self.directory else ()
-
-        hidden = self.shell.user_ns_hidden
-        return closure(
-            names,
-            reads,
-            lambda name: (
-                (name in namespace or name in self.directory) and not is_hidden(name, hidden)
-            ),
-        )
+    def _is_known(self, name: str) -> bool:
+        known = name in self.shell.user_ns or name in self.directory
+        return known and not is_hidden(name, self.shell.user_ns_hidden)
 
     def _check_not_lost(self, code: str, names: Iterable[str]) -> None:
-        lost = [
-            name
-            for name in names
-            if name not in self.shell.user_ns and self.directory.why_lost(name)
-        ]
-        if not lost:
-            return
+        namespace = self.shell.user_ns
+        lost = [n for n in names if n not in namespace and self.directory.why_lost(n)]
         # A string that mentions a lost name (`"x" in globals()`) asks for nothing.
-        certain = looked_up(code, self.shell.transform_cell)
+        certain = looked_up(code, self.shell.transform_cell) if lost else ()
         for name in lost:
             if name in certain:
                 raise _lost(name, self.directory.why_lost(name))
 
-    def _bring_home(self, gang: str, certain: set[str], perhaps: set[str]) -> None:
-        """Fetch what only another gang holds, so that it can be sent from here."""
-        wanted = [
+    def _bring_home(
+        self, gang: str, names: Iterable[str], shipment: Shipment, *, fetch: bool
+    ) -> None:
+        """Fetch what only another gang holds, so that it can be sent from here; or only say so."""
+        away = [
             name
-            for name in self.directory.lacking(gang, certain | perhaps)
+            for name in self.directory.lacking(gang, names)
             if not self.directory.is_newest(KERNEL, name)
         ]
-        self.fetch(wanted, most_bytes=0)
+        if fetch:
+            self.fetch(away, most_bytes=0)
+            return
+        for holder, wanted in self._elsewhere(away).items():
+            sizes = {name: self.directory.entry(name).size_bytes for name in wanted}
+            shipment.first.setdefault(holder, {}).update(sizes)
 
-    def _plan(self, gang: str, code: str) -> tuple[Shipment, Pieces, list[set[str]]]:
-        """What would go, what its values are, and which names go together or not at all."""
+    def _plan(
+        self, gang: str, code: str, *, fetch: bool, whole: bool = False
+    ) -> tuple[Shipment, Pieces, Parcel | None]:
+        """What is to go, with the pickles of the values and the parcel of those that do go.
+
+        Without ``fetch`` nothing that is elsewhere is brought here first, and so nothing of it is
+        in the parcel.
+        """
+        shipment = Shipment()
         reads = reads_of(code, self.shell.transform_cell)
         certain, perhaps = self._what_is_read(reads)
         self._check_not_lost(code, reads.names)
         if not (certain or perhaps):
-            return Shipment(), Pieces(), []
-        self._bring_home(gang, certain, perhaps)
+            return shipment, Pieces(), None
+        self._bring_home(gang, certain | perhaps, shipment, fetch=fetch)
         namespace = self.shell.user_ns
         perhaps = {name for name in perhaps if not lives_elsewhere(namespace.get(name), gang)}
         values = self.values_for(gang)
         wanted = set(self.directory.lacking(gang, certain | perhaps))
         while True:
-            groups = groups_of(certain | wanted, self.directory, namespace)
+            groups = groups_of(certain | wanted, namespace, self.directory)
             for group in groups:
                 if self.directory.lacking(gang, group):
                     wanted |= group
@@ -366,25 +373,28 @@ class Names:
                 break
             certain |= more
             wanted |= more
-            self.fetch(more, most_bytes=0)
+            self._bring_home(gang, more, shipment, fetch=fetch)
         # With a name go those that share a part of its value, whatever their size.
         needed = certain.union(*(group for group in groups if group & certain))
-        sizes = {
-            name: size
-            for name, size in pieces.sizes.items()
+        sizes = pieces.sizes
+        going = {
+            name
+            for name, size in sizes.items()
             if name in wanted and (name in needed or reads.dynamic or size <= _SMALL_BYTES)
         }
-        shipment = Shipment(sizes=sizes)
-        for name in sizes:
-            if name in certain:
-                shipment.why[name] = "" if name in reads.names else "read by a function"
-            elif name in needed:
-                shipment.why[name] = "shares data with what is read"
-            else:
-                shipment.why[name] = "mentioned in a string"
+        parcel, same = values.join(pieces, going, whole=whole, together=groups)
+        if parcel is not None:
+            going.difference_update(same)
+
+            def trace(roots: Iterable[str]) -> dict[str, str]:
+                return readers(roots, self._reads_of, self._is_known)
+
+            why = reasons(going, reads, certain, groups, trace)
+            shipment.moved = moved(parcel, sizes, why)
         shipment.modules = submodules(code, certain, namespace)
-        shipment.unchanged = sorted(name for name in certain - wanted if name in self.directory)
-        return shipment, pieces, groups
+        there = [name for name in certain - wanted if name in self.directory] + same
+        shipment.unchanged = {name: self.directory.entry(name).size_bytes for name in there}
+        return shipment, pieces, parcel
 
     def values_for(self, gang: str) -> Values:
         """What is known of the values that notebook and gang have in common."""

@@ -19,6 +19,7 @@ from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.reattachment import Reattachment
+from farcell.receipt import Receipts
 from farcell.reports import RunReports
 from farcell.stops import stops_held
 from farcell_runtime import codec, settings
@@ -51,14 +52,15 @@ class Notebook:
         self._pool = Pool(tempfile.gettempdir(), _MOST_FREE_BYTES)
         self._config = Config.from_environment()
         limit_bytes = self._config.fetch_limit_bytes
-        self.names = Names(shell, self._gang_named, self._pool, limit_bytes)
+        self.receipts = Receipts(shell, on=self._config.receipts)
+        self.names = Names(shell, self._gang_named, self._pool, limit_bytes, self.receipts)
         self._launch = launch
         self._session: Future[Session] | None = None
         self._gangs: dict[str, Gang] = {}
         self._shapes: dict[str, Shape] = {}
         self._news: list[pb.WorkerExit | pb.Gang | SessionLost] = []
         self._lock = threading.RLock()
-        self._tracebacks = TracebackHook(shell)
+        self._tracebacks = TracebackHook(shell, self.receipts.show)
         self._late = LateOutput(shell)
         self._comms = Comms(shell, self._late, busy=self._is_busy, interrupt=self._interrupt_run)
         self.cells = Cells(
@@ -67,6 +69,7 @@ class Notebook:
             RunReports(self._report),
             self._late,
             self._comms,
+            self.receipts,
             gang=self.gang,
             config=lambda: self._config,
             take_changes=self._take_changes,
@@ -241,6 +244,7 @@ class Notebook:
 
     def _after_cell(self, result: Any) -> None:
         self._comms.take_control()
+        self.receipts.show()
         self.names.stopped = False
         code = (result.info.raw_cell or "") if result.info is not None else ""
         if not runs_remotely(code):  # else the next cell is soon enough

@@ -45,6 +45,11 @@ class Command:
     options: tuple[Option, ...] = ()
     words: str = ""
 
+    @property
+    def choices(self) -> list[str]:
+        """The words that may stand behind it, where only some may: ``[on|off]``."""
+        return self.words.strip("[]").split("|") if "|" in self.words else []
+
     def parse(self, arguments: Sequence[str]) -> dict[str, Any]:
         """The options' values by key, and under ``words`` the words that are no options.
 
@@ -85,6 +90,10 @@ class Command:
         least = [word for word in most if not word.startswith("[")]
         if not len(least) <= len(words) <= len(most):
             raise UsageError(f"{self.name} takes {self.words}", hint=self.usage())
+        if words and self.choices and words[0] not in self.choices:
+            raise UsageError(
+                f"{self.name} can't be {words[0]!r}", hint=nearest(words[0], self.choices)
+            )
         return values
 
     def usage(self) -> str:
@@ -261,6 +270,15 @@ CLUSTER = {
             Option("--lines", "the last N lines of each", "N", at_least_one, 40),
             Option("--head", "show the head's log"),
         ),
+    ),
+}
+
+FARCELL = {
+    "receipts": Command(
+        "%farcell receipts",
+        "Say under each cell what moved for it, or no more; without a word: which it is.",
+        (),
+        "[on|off]",
     ),
 }
 

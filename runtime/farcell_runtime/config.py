@@ -47,6 +47,7 @@ class Config:
         fetch_limit_bytes: a value larger than this stays on its worker until it is asked for with
             ``.get()``; 0: none is too large.
         keep_logs_s: for so long the logs of a session whose head died are kept.
+        receipts: whether a line under each cell tells what moved for it; ``on`` or ``off``.
     """
 
     engine: str = "local"
@@ -58,6 +59,7 @@ class Config:
     interrupt_grace_s: float = 2.0
     fetch_limit_bytes: int = 1 << 30
     keep_logs_s: float = 86400.0
+    receipts: bool = True
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> Config:
@@ -142,6 +144,12 @@ def _modules(text: str) -> tuple[str, ...]:
     return tuple(_module(name.strip()) for name in text.split(",") if name.strip())
 
 
+def _switch(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError("it must be on or off")
+    return text == "on"
+
+
 _PARSERS: dict[str, Callable[[str], Any]] = {
     "engine": _module,
     "workers": _at_least(1),
@@ -152,5 +160,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "start_timeout_s": _positive_seconds,
     "interrupt_grace_s": _seconds,
     "keep_logs_s": _seconds,
+    "receipts": _switch,
 }
 assert set(_PARSERS) == {each.name for each in fields(Config)}

@@ -87,7 +87,7 @@ class Arrival:
         waiting = collections.deque(self.values.values())
         while waiting and len(seen) < _MOST_WALKED:
             for owner, key, part in _parts(waiting.popleft()):
-                if id(part) == identity:
+                if id(part) == identity and owner is not None:
                     found.append((owner, key))
                 if type(part) not in ATOMS and id(part) not in seen:
                     seen.add(id(part))
@@ -101,8 +101,8 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any, Any]]:
         yield from ((value, number, part) for number, part in enumerate(value))
     elif isinstance(value, dict):
         yield from ((value, key, part) for key, part in value.items())
-    elif isinstance(value, tuple):  # its parts, but not they in it
-        yield from ((value, None, part) for part in value if isinstance(part, (list, dict)))
+    elif isinstance(value, tuple):  # whose parts are no places, but hold some
+        yield from ((None, None, part) for part in value)
     if not isinstance(value, (type, types.ModuleType)):
         attributes = getattr(value, "__dict__", None)
         if type(attributes) is dict:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dis
 import functools
@@ -162,6 +163,24 @@ def closure(
             continue
         found.add(name)
         waiting.extend(reads_of(name))
+    return found
+
+
+def readers(
+    names: Iterable[str], reads_of: Callable[[str], Iterable[str]], known: Callable[[str], bool]
+) -> dict[str, str]:
+    """``names`` and all that they read in turn, each with what reads it on the shortest way.
+
+    What reads ``names`` themselves is empty.
+    """
+    found: dict[str, str] = {}
+    waiting = collections.deque((name, "") for name in names)
+    while waiting:
+        name, reader = waiting.popleft()
+        if name in found or not known(name):
+            continue
+        found[name] = reader
+        waiting.extend((other, name) for other in sorted(reads_of(name)))
     return found
 
 

@@ -161,13 +161,17 @@ class Pool:
             segment.close()
 
 
+class Mapping(mmap.mmap):
+    """A segment as its reader sees it: many values lie in it, and no two in one place."""
+
+
 def mapped(descriptor: int, size_bytes: int, freed: Callable[[], object]) -> memoryview:
     """Map a segment that came with ``descriptor``, which is closed.
 
     ``freed`` is called when nothing refers to the memory any more, on any thread.
     """
     try:
-        mapping = mmap.mmap(descriptor, size_bytes, flags=mmap.MAP_PRIVATE, prot=_READ_WRITE)
+        mapping = Mapping(descriptor, size_bytes, flags=mmap.MAP_PRIVATE, prot=_READ_WRITE)
     finally:
         os.close(descriptor)
     weakref.finalize(mapping, freed).atexit = False

@@ -23,6 +23,8 @@ _ATOMS = ATOMS - {bytearray}
 # How many objects of one value are looked at, breadth first: of one whose change is asked about,
 # and of each of the others.
 _MOST_OF_CHANGED, _MOST_OF_OTHERS = 5000, 2000
+# What slices of a memoryview have in common.
+_MANAGED_BUFFER = type(gc.get_referents(memoryview(b""))[0])
 _PLAIN = frozenset({list, tuple, set, frozenset, collections.deque})
 _SAMPLE = 100  # of a longer container: if all are atoms, so are the others
 
@@ -35,6 +37,7 @@ _OUTSIDE = (
 _THROUGH = (
     tuple, frozenset, types.FunctionType, types.MethodType, types.BuiltinFunctionType,
     types.MappingProxyType, functools.partial, staticmethod, classmethod, property,
+    _MANAGED_BUFFER,
 )  # fmt: skip
 
 
@@ -183,6 +186,8 @@ def _place(kind: Any) -> str:
         return "outside"
     if issubclass(kind, _THROUGH):
         return "through"
+    if str(kind.__module__).startswith("farcell_runtime."):
+        return "outside"  # the memory that values came in, which each has a part of its own of
     if hasattr(kind, "class_traits") and (hasattr(kind, "comm") or hasattr(kind, "user_ns")):
         # A widget or IPython's shell: each process has its own, and they hold thousands of objects.
         return "outside"
@@ -196,7 +201,8 @@ def _is_constant(kind: type) -> bool:
     if package not in ("numpy", "pandas"):
         return False
     names = {base.__name__ for base in kind.__mro__}
-    return not names.isdisjoint({"dtype", "generic", "ufunc", "Index", "ExtensionDtype"})
+    constant = {"dtype", "generic", "ufunc", "Index", "ExtensionDtype", "BlockPlacement"}
+    return not names.isdisjoint(constant)
 
 
 def _inner(part: Any, kind: type, most: int) -> Iterable[object]:

@@ -58,10 +58,12 @@ class Parcel:
 
     Attributes:
         fingerprints: of the buffers in it.
+        names: of each item, those in it; of what arrived, once it was received.
     """
 
     items: list[Pickled | Patch] = field(default_factory=list)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    names: list[tuple[str, ...]] = field(default_factory=list)
 
     @property
     def size_bytes(self) -> int:
@@ -216,12 +218,14 @@ class Values:
         for item in parcel.items:
             if isinstance(item, Patch):
                 self._patch(item)
+                parcel.names.append((item.name,))
                 received[item.name] = self._namespace()[item.name]
                 continue
             here = self._namespace()
             living = {name: here[name] for name in item.living if name in here}
             arrival = Arrival(codec.load(item.data, item.buffers), living)
             self._bind(arrival)
+            parcel.names.append(tuple(arrival.values))
             received |= arrival.values
             alone = len(arrival.values) == 1
             for name, value in arrival.values.items():
@@ -279,6 +283,7 @@ class Values:
         parcel = Parcel(fingerprints=pieces.fingerprints)
         self._going = self._in_order(pieces, changed)
         for group in self._going:
+            parcel.names.append(tuple(group))
             living = frozenset(name for name in group if self._is_living(name, group))
             if len(group) > 1:
                 values = {name: self._namespace()[name] for name in group}

@@ -40,10 +40,11 @@ def test_the_names_are_told(guarded: Page) -> None:
     guarded.good_remote(MAKE.replace("3_000_000", "3_000_001"))
     guarded.good("big.get()\nhere = 'text'")
     rows = guarded.good("%cluster names").stdout.splitlines()
-    assert rows[0].split() == ["name", "type", "size", "newest", "on", "also", "on"]
+    assert rows[0].split() == ["name", "type", "size", "version", "newest", "on", "also", "on"]
     found = {row.split()[0]: row for row in rows[1:]}
     assert found["big"].split()[1:4] == ["numpy.ndarray", "24.0", "MB"]
-    assert "kernel" in found["big"]
+    version = int(found["big"].split()[4])
+    assert f"kernel     default (version {version - 1})" in found["big"]
     assert found["here"].split()[-1] == "kernel"
     assert "here" not in guarded.good("%cluster names --on default").stdout
 

@@ -100,7 +100,7 @@ def test_two_gangs_share_the_namespace(page: Page) -> None:
 def test_a_name_isnt_sent_again(page: Page) -> None:
     page.good("import numpy as np\nten_mb = np.zeros(10 << 17)")
     first = page.good("%%remote --dry-run\nten_mb.sum()")
-    assert "→ ten_mb  10.5 MB" in first.stdout
+    assert "→ ten_mb 10.5 MB" in first.stdout
     page.good_remote("ten_mb.sum()")
     again = page.good("%%remote --dry-run\nten_mb.sum()")
     assert "→ ten_mb" not in again.stdout

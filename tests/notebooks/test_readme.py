@@ -23,7 +23,7 @@ import pytest
 from jupyter_client.manager import KernelManager
 
 import farcell
-from farcell.options import CLUSTER, REMOTE, Command
+from farcell.options import CLUSTER, FARCELL, REMOTE, Command
 from farcell_runtime.config import Config
 
 ROOT = Path(__file__).parents[2]
@@ -54,7 +54,8 @@ def flags_table() -> str:
 
 
 def cluster_table() -> str:
-    rows = [[code(usage(each)), each.help.replace("\n", " ")] for each in CLUSTER.values()]
+    commands = (*CLUSTER.values(), *FARCELL.values())
+    rows = [[code(usage(each)), each.help.replace("\n", " ")] for each in commands]
     return table(["command", "what it does"], rows)
 
 
@@ -271,6 +272,8 @@ def test_every_command_of_cluster_runs(notebook: Notebook) -> None:
         assert error == "", shown
         shown, error = notebook.run(f"%cluster {verb} --help")
         assert (shown.splitlines()[0], error) == (CLUSTER[verb].usage(), "")
+    assert notebook.run("%farcell receipts") == ("receipts are off\n", "")
+    assert notebook.run("%farcell")[0].startswith(FARCELL["receipts"].usage()[7:])
 
 
 if __name__ == "__main__":

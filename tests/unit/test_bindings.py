@@ -93,6 +93,7 @@ APART = {
     "an index in common": (
         "import pandas\na = pandas.DataFrame({'x': [1]}); b = pandas.Series([2], a.index)"
     ),
+    "a copy of a table": "import pandas\na = pandas.DataFrame({'x': [1]}); b = a.copy()",
     "a long list of numbers": "a = []; b = list(range(100_000))",
 }
 

@@ -8,7 +8,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 
 from farcell import completion
-from farcell.options import CLUSTER, REMOTE
+from farcell.options import CLUSTER, FARCELL, REMOTE
 
 FLAGS = [option.flag for option in REMOTE.options]
 LINES = {
@@ -24,6 +24,9 @@ LINES = {
     "%cluster start --engine ray --w": ["--workers"],
     "%cluster stop --": ["--help"],
     "%cluster nothing --": [],
+    "%farcell ": [*FARCELL, "--help"],
+    "%farcell receipts ": ["on", "off", "--help"],
+    "%farcell receipts of": ["off"],
     "%matplotlib ": [],
     "": [],
 }

@@ -29,9 +29,10 @@ def test_every_field_has_a_variable() -> None:
             "FARCELL_INTERRUPT_GRACE_S": "1.5",
             "FARCELL_FETCH_LIMIT_BYTES": "4096",
             "FARCELL_KEEP_LOGS_S": "60",
+            "FARCELL_RECEIPTS": "off",
         }
     )
-    assert config == Config("ray", 64, 0.0, ("numpy", "torch.nn"), 0.5, 7.0, 1.5, 4096, 60.0)
+    assert config == Config("ray", 64, 0.0, ("numpy", "torch.nn"), 0.5, 7.0, 1.5, 4096, 60.0, False)
     assert all(
         getattr(config, each.name) != getattr(Config(), each.name) for each in fields(Config)
     )
@@ -49,6 +50,7 @@ def test_every_field_has_a_variable() -> None:
         ("FARCELL_START_TIMEOUT_S", "0", "more than 0"),
         ("FARCELL_PRELOAD", "numpy;os", "module's name"),
         ("FARCELL_ENGINE", "../ray", "module's name"),
+        ("FARCELL_RECEIPTS", "no", "on or off"),
     ],
 )
 def test_a_bad_value_names_its_variable(variable: str, value: str, why: str) -> None:

@@ -152,13 +152,16 @@ def test_scripts(pages: tuple[Page, Page], script: Script) -> None:
     assert not differs(pages, script)
 
 
+EMPTY = (
+    "for name_ in [n for n in globals() if not n.startswith('_')]:\n"
+    "    if name_ not in ('In', 'Out', 'get_ipython', 'exit', 'quit', 'open', 'name_'):\n"
+    "        del globals()[name_]"
+)
+
+
 def empty(pages: tuple[Page, Page]) -> None:
     for page in pages:
-        page.run(
-            "for name_ in [n for n in globals() if not n.startswith('_')]:\n"
-            "    if name_ not in ('In', 'Out', 'get_ipython', 'exit', 'quit', 'open', 'name_'):\n"
-            "        del globals()[name_]"
-        )
+        page.run(EMPTY)
 
 
 # ---- random scripts ------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import pytest
 
 from farcell.options import (
     CLUSTER,
+    FARCELL,
     REMOTE,
     Command,
     Option,
@@ -109,6 +110,18 @@ def test_the_commands_of_cluster(line: str) -> None:
         assert expected in refused.value.message
 
 
+def test_the_commands_of_farcell() -> None:
+    receipts = FARCELL["receipts"]
+    assert [receipts.parse(words)["words"] for words in ([], ["on"], ["off"])] == [
+        *([], ["on"], ["off"]),
+    ]
+    with pytest.raises(UsageError, match="can't be 'of'") as refused:
+        receipts.parse(["of"])
+    assert refused.value.hint == "did you mean off?"
+    with pytest.raises(UsageError, match=r"takes \[on\|off\]"):
+        receipts.parse(["on", "off"])
+
+
 def test_a_quote_that_is_not_closed() -> None:
     with pytest.raises(UsageError) as refused:
         split("--on 'train")
@@ -132,7 +145,10 @@ def test_options_before_an_expression(line: str) -> None:
     assert leading_options(line, REMOTE) == LEADING[line]
 
 
-@pytest.mark.parametrize("command", [REMOTE, *CLUSTER.values()], ids=lambda c: c.name)
+COMMANDS = [REMOTE, *CLUSTER.values(), *FARCELL.values()]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_help_says_all(command: Command) -> None:
     text = command.text()
     assert text.startswith(f"usage: {command.name}")
@@ -145,7 +161,7 @@ def test_help_says_all(command: Command) -> None:
 
 
 def test_flags_are_declared_once() -> None:
-    for command in (REMOTE, *CLUSTER.values()):
+    for command in COMMANDS:
         flags = [option.flag for option in command.options]
         assert len(flags) == len(set(flags))
         assert all(flag.startswith("--") for flag in flags)

@@ -335,3 +335,14 @@ def test_a_class_that_keeps_its_instances() -> None:
         plugin.name = name  # type: ignore[attr-defined]
         here.send(there, "plugin")
         assert there.namespace["plugin"].name == name
+
+
+def test_a_tuple_that_holds_the_value_keeps_what_came() -> None:
+    inner = [1]
+    here, there = Side(inner=inner, pair=(inner, {"deep": inner})), Side()
+    here.send(there, "inner", "pair")
+    inner.append(2)
+    here.send(there, "inner", "pair")
+    assert there.namespace["pair"] == ([1, 2], {"deep": [1, 2]})
+    assert there.namespace["pair"][0] is there.namespace["inner"]
+    assert there.namespace["pair"][1]["deep"] is there.namespace["inner"]

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from farcell_runtime.reads import closure, code_names, in_order, mentioned, value_reads
+from farcell_runtime.reads import (
+    closure,
+    code_names,
+    in_order,
+    mentioned,
+    readers,
+    value_reads,
+)
 
 
 def home(source: str) -> dict[str, Any]:
@@ -166,6 +173,8 @@ def test_every_identifier_is_mentioned() -> None:
 def test_the_closure_follows_what_is_known() -> None:
     graph = {"a": ["b", "unknown"], "b": ["c", "a"], "c": [], "d": ["a"]}
     assert closure(["a"], graph.__getitem__, graph.__contains__) == {"a", "b", "c"}
+    found = readers(["a"], graph.__getitem__, graph.__contains__)
+    assert found == {"a": "", "b": "a", "c": "b"}
     assert closure([], graph.__getitem__, graph.__contains__) == set()
 
 

@@ -11,6 +11,7 @@ from farcell_runtime import codec
 from farcell_runtime.errors import InternalError
 from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.pouring import Arrival
+from farcell_runtime.sharing import leaders, sharing
 from farcell_runtime.values import Answer, Parcel, Patch, Values
 from tests.unit.wire import through_the_wire
 
@@ -224,6 +225,19 @@ def test_of_a_large_array_what_changed_is_sent() -> None:
     here.namespace["a"] = np.zeros(3 * MB, "u1")
     here.send(there, "a")
     assert there.namespace["a"].shape == (3 * MB,)
+
+
+def test_what_came_together_is_not_one() -> None:
+    np = pytest.importorskip("numpy")
+    here, there = Side(a=np.zeros(2 * MB, "u1"), b=np.zeros(2 * MB, "u1")), Side()
+    here.namespace["view"] = here.namespace["a"][5:]
+    here.send(there, "a", "b", "view")
+    names = there.namespace
+    assert sharing(names, ["b"]) == {"b"}
+    assert sharing(names, ["a"]) == {"a", "view"}
+    assert leaders(names, names) == {"a": "a", "view": "a"}
+    text = memoryview(bytearray(10))
+    assert sharing({"text": text, "rest": text[2:]}, ["rest"]) == {"text", "rest"}
 
 
 def test_large_arrays_in_containers_are_patched() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import importlib
 import itertools
@@ -45,6 +46,7 @@ _KEPT_ENDS = 16  # of runs, for a driver that comes when they are over
 _LISTEN_S = 0.5
 _MOST_FREE_BYTES = 256 << 20  # of shared memory, kept for the next values
 _NOTHING = pb.LogPosition()
+_BUILTINS = frozenset(vars(builtins))
 # Names, numbers and assignments: no code but the interpreter's own runs.
 _COMPUTES_NOTHING = re.compile(r"[\w\s=]*")
 
@@ -375,7 +377,7 @@ class Runs:
                 name=binding.name,
                 type=binding.type_name,
                 bound=binding.bound,
-                reads=value_reads(value, namespace) & namespace.keys(),
+                reads=_to_tell(value_reads(value, namespace)),
                 module=import_path(value),
                 alias_of=names_of.get(id(value), ""),
             )
@@ -431,6 +433,11 @@ class Runs:
         while len(self._logs) > _KEPT_LOGS:
             self._logs.popleft().remove()
         self._next_log = self._new_log()
+
+
+def _to_tell(reads: Iterable[str]) -> list[str]:
+    """Those names that the notebook has, or may have when the code is called."""
+    return [name for name in reads if name not in _BUILTINS or name in codec.home()]
 
 
 def _rebuilt(values: Values, parcel: Parcel) -> dict[str, Any]:
