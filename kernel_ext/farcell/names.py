@@ -219,7 +219,7 @@ class Names:
         with self._lock:
             if not self._stale():
                 return
-            reads = reads_of(code, self._shell.transform_cell)
+            reads = reads_of(code, self._shell.transform_cell, here=True)
             certain, perhaps = self._what_is_read(reads)
             wanted = certain | (perhaps if reads.dynamic or reads.everything else set())
             self.fetch(wanted)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import tempfile
 import threading
@@ -15,7 +14,9 @@ from farcell import front_end
 from farcell.comms import Comms
 from farcell.failures import TracebackHook, errors_shown
 from farcell.gang import Gang
+from farcell.inspection import Inspection
 from farcell.late_output import LateOutput
+from farcell.listing import Listing
 from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.receipt import dry_run
@@ -32,7 +33,6 @@ from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _TELL_AFTER_S = 1.0
-_COMPLETE_S = 0.5
 _MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
 
 
@@ -66,6 +66,8 @@ class Notebook:
         self._comms = Comms(
             shell, self._late, busy=self._is_busy, interrupt=self._interrupt_handling
         )
+        self.inspection = Inspection(shell, self.names, self._gang_named, self._is_busy)
+        self._listing = Listing(shell, self.names)
         # Gangs from before this kernel started, whose names are still to be taken in.
         self._to_adopt: list[pb.Gang] = []
 
@@ -75,6 +77,8 @@ class Notebook:
         """Hook into the shell, and start the cluster in the background."""
         self._tracebacks.install()
         self.names.install()
+        self.inspection.install()
+        self._listing.install()
         codec.use_cell_numbers(self.shell.compile._filename_map)
         self.shell.events.register("pre_run_cell", self._before_cell)
         self.shell.events.register("post_run_cell", self._after_cell)
@@ -84,6 +88,8 @@ class Notebook:
         """Unhook from the shell, and stop the cluster."""
         self.shell.events.unregister("pre_run_cell", self._before_cell)
         self.shell.events.unregister("post_run_cell", self._after_cell)
+        self._listing.uninstall()
+        self.inspection.uninstall()
         self.names.uninstall()
         self._tracebacks.uninstall()
         self._late.end()
@@ -306,21 +312,6 @@ class Notebook:
         """What ``run`` would send, and why; nothing is sent."""
         self.names.observe("")
         return dry_run(shape.gang, self.names.preview(shape.gang, code))
-
-    def complete(self, text: str) -> list[str]:
-        """What ``text`` may go on as, of the names that live on gangs and their attributes."""
-        name, dot, _ = text.partition(".")
-        if not dot:
-            return [each for each in self.names.absent() if each.startswith(text)]
-        holder = self.names.holder(name)
-        gang = self._gangs.get(holder) if holder else None
-        if gang is None:
-            return []
-        try:
-            answer = gang.inspect(gang.ranks[0], "complete", text, len(text), _COMPLETE_S)
-        except (FarcellError, TimeoutError):
-            return []  # the worker is busy with a cell, or gone
-        return [match for match in json.loads(answer)["matches"] if match.startswith(name)]
 
     # ---- the shell's events -----------------------------------------------------------------
 

@@ -255,6 +255,10 @@ class Runs:
             case "complete":
                 text, matches = self._shell.complete(request.text, request.text, request.cursor)
                 found: object = {"text": text, "matches": matches}
+            case "tooltip":
+                found = self._shell.tooltip(*json.loads(request.text))
+            case "inspection":
+                found = self._shell.inspection(*json.loads(request.text))
             case "packages":
                 found = packages.versions()
             case _:
