@@ -174,6 +174,9 @@ class _Reader:
                     self.expression(value, scope)
             case ast.Subscript() if self._is_key(node.slice, node.value, scope):
                 return
+            case ast.Subscript(ast.Name("Out" | "_oh"), ast.Constant(int(number))):
+                self._name(f"_{number}", scope)
+                self.expression(node.value, scope)
             case ast.Attribute() if self._is_namespace(node, scope):
                 self._reads.everything = self._reads.dynamic = True
             case _:

@@ -20,6 +20,7 @@ from farcell.gang import Gang
 from farcell.parsing import looked_up
 from farcell.ranks import Ranks
 from farcell.remote_value import RemoteValue
+from farcell.results import Results
 from farcell.shipment import Shipment, submodules
 from farcell_runtime import codec
 from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
@@ -63,6 +64,7 @@ class Names:
         self.directory = Directory()
         self._shell = shell
         self._gang_named = gang_named
+        self.results = Results(shell, self)
         self._values: dict[str, Values] = {}
         # What names held here before a gang changed them: what turns out unchanged is put back.
         self._shadows: dict[str, object] = {}
@@ -290,7 +292,7 @@ class Names:
             names,
             reads,
             lambda name: (
-                (name in namespace or name in self.directory) and not is_hidden(name, hidden)
+                name in self.directory or (name in namespace and not is_hidden(name, hidden))
             ),
         )
 
@@ -492,7 +494,7 @@ class Names:
                 raise ObjectLost(
                     f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
                 )
-        raise KeyError(name)
+        return self.results.named(name)
 
     def _snapshot(self) -> Bindings:
         return Bindings(self._shell.user_ns, self._shell.user_ns_hidden)

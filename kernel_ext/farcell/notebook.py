@@ -77,6 +77,7 @@ class Notebook:
         """Hook into the shell, and start the cluster in the background."""
         self._tracebacks.install()
         self.names.install()
+        self.names.results.install()
         self.inspection.install()
         self._listing.install()
         codec.use_cell_numbers(self.shell.compile._filename_map)
@@ -90,6 +91,7 @@ class Notebook:
         self.shell.events.unregister("post_run_cell", self._after_cell)
         self._listing.uninstall()
         self.inspection.uninstall()
+        self.names.results.uninstall()
         self.names.uninstall()
         self._tracebacks.uninstall()
         self._late.end()
@@ -227,6 +229,7 @@ class Notebook:
         self._take_changes()
         self.names.observe("")
         gang = self.gang(shape)
+        self.names.results.offer(gang.name, code)
         shipment = self.names.capture(gang, code)
         here = self._ambient_here(gang)
         number = self.shell.displayhook.prompt_count
@@ -285,6 +288,8 @@ class Notebook:
                 error = UsageError(f"{names} {error.message}", hint=error.hint)
         elif run.done is not None:
             self.names.gang_changed(gang.name, run.done, code)
+            if run.showed_result:
+                self.names.results.made(number, gang.name)
             trouble = ambient.apply(run.done.ambient)
             if run.done.ambient:
                 self._last_ambient = None
@@ -311,6 +316,7 @@ class Notebook:
     def dry_run(self, shape: Shape, code: str) -> str:
         """What ``run`` would send, and why; nothing is sent."""
         self.names.observe("")
+        self.names.results.offer(shape.gang, code)
         return dry_run(shape.gang, self.names.preview(shape.gang, code))
 
     # ---- the shell's events -----------------------------------------------------------------
@@ -399,6 +405,7 @@ class Notebook:
         gang = self._gangs.pop(name, None)
         self._ambient.pop(name, None)
         lost = self.names.gang_gone(name, why)
+        self.names.results.gang_gone(name, why)
         if gang is not None:
             self._comms.gang_gone(gang)
             gang.close()

@@ -37,7 +37,7 @@ class CellOutput:
         self._shell = shell
         self._comms = comms
         self._captors: dict[str, str] = {}
-        self.made_comms = False
+        self.made_comms = self.showed_result = False
         self._stream = ""
         self._shown_bytes = 0
         self._read_s = 0.0
@@ -81,6 +81,7 @@ class CellOutput:
         self.flush()
         match item.kind:
             case "execute_result":
+                self.showed_result = True
                 hook = self._shell.displayhook
                 hook.start_displayhook()
                 hook.write_output_prompt()

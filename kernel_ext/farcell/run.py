@@ -148,6 +148,11 @@ class Run:
         """Whether the cell has made widgets, which may speak later."""
         return self._output.made_comms
 
+    @property
+    def showed_result(self) -> bool:
+        """Whether the cell has shown a value as its result."""
+        return self._output.showed_result
+
     def logs(self) -> list[LogReader]:
         """The readers of the ranks' logs, read up to the run's end.
 

@@ -52,6 +52,7 @@ READS = {
     "{k: v, **more}": {"k", "v", "more"},
     "{1: y, (y := 2): 3}": {"y"},
     "x[a:b:c]": {"x", "a", "b", "c"},
+    "Out[3], _oh[4], Out[n], _5": {"Out", "_3", "_oh", "_4", "n", "_5"},
     # bound on some path only
     "if c: x = 1\nx": {"c", "x"},
     "if c: x = 1\nelse: x = 2\nx": {"c"},

@@ -215,6 +215,9 @@ class WorkerShell(InteractiveShell):
             if name in values:
                 setattr(self.displayhook, name, values[name])
                 self.user_ns_hidden[name] = values[name]
+        for name, value in values.items():
+            if (number := name[1:]).isdecimal() and name[0] == "_":
+                self.user_ns["_oh"][int(number)] = value
 
     def forget_outputs(self) -> None:
         """Drop the copies that IPython keeps of what was displayed; `Out` keeps the values."""
