@@ -26,7 +26,7 @@ from farcell_runtime import codec
 from farcell_runtime.bindings import Bindings, is_hidden, is_immutable, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.fingerprints import Fingerprints
-from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.reads import ANY_NAME, closure, mentioned, value_reads
 from farcell_runtime.segments import Pool
 from farcell_runtime.sharing import is_alone, sharing
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -272,6 +272,7 @@ class Names:
 
     def _what_is_read(self, reads: Reads) -> tuple[set[str], set[str]]:
         certain = self._closure(reads.names)
+        reads.everything |= ANY_NAME in certain
         texts = [self._shell.user_ns.get(name) for name in reads.texts]
         mentions = {word for text in texts if isinstance(text, str) for word in mentioned(text)}
         perhaps = self._closure(reads.maybe | mentions)
@@ -292,7 +293,9 @@ class Names:
             names,
             reads,
             lambda name: (
-                name in self.directory or (name in namespace and not is_hidden(name, hidden))
+                name in self.directory
+                or name == ANY_NAME
+                or (name in namespace and not is_hidden(name, hidden))
             ),
         )
 
@@ -490,10 +493,7 @@ class Names:
                 self.fetch([name])
                 if name in self._shell.user_ns:
                     return self._shell.user_ns[name]
-            if why := self.directory.why_lost(name):
-                raise ObjectLost(
-                    f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'"
-                )
+            self._check_not_lost(name, [name])
         return self.results.named(name)
 
     def _snapshot(self) -> Bindings:

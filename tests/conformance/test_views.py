@@ -155,6 +155,8 @@ def test_who_takes_types(viewed: Page) -> None:
         "globals()['seen_small'] == [1, 2]",
         "(lambda name: globals()[name] == [1, 2])('seen_small')",
         "def by_name(name): return globals()[name]\nby_name('seen_small') == [1, 2]",
+        "by_name('seen_' + 'small') == [1, 2]",
+        "def has(name): return name in globals()\nhas('seen_' + 'small')",
         "sum(name == 'seen_small' for name in globals())",
         "vars()['seen_' + 'small'] == [1, 2]",
         "get_ipython().ev('seen_small') == [1, 2]",
@@ -166,6 +168,13 @@ def test_who_takes_types(viewed: Page) -> None:
 def test_the_namespace_as_a_dict(page: Page, code: str) -> None:
     page.good_remote("seen_small = [1, 2]")
     assert page.value(code) in ("True", "1")
+
+
+def test_a_workers_function_that_reads_any_name(page: Page) -> None:
+    page.good_remote("def there_by_name(name): return globals()[name]\nseen_small = [1, 2]")
+    assert page.value("there_by_name('seen_' + 'small')") == "[1, 2]"
+    page.good("seen_tiny = [3]")
+    assert page.good_remote("there_by_name('seen_' + 'tiny')").result == "[3]"
 
 
 def test_unloading_undoes_the_hooks(opened: object) -> None:

@@ -30,7 +30,7 @@ from farcell_runtime.executor.prompt import Prompt
 from farcell_runtime.executor.shell import WorkerShell
 from farcell_runtime.executor.streams import Router, RunStream, follow_threads
 from farcell_runtime.messages import WorkerSpec
-from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.reads import ANY_NAME, closure, mentioned, value_reads
 from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.segments import Pool
 from farcell_runtime.settings import keep_own_filters
@@ -346,7 +346,7 @@ class Runs:
                 name=binding.name,
                 type=binding.type_name,
                 bound=binding.bound,
-                reads=value_reads(value, namespace) & namespace.keys(),
+                reads=value_reads(value, namespace) & (namespace.keys() | {ANY_NAME}),
                 module=import_path(value),
                 alias_of=names_of.get(id(value), ""),
             )
