@@ -13,7 +13,7 @@ from typing import Any
 from farcell import front_end
 from farcell.comms import Comms
 from farcell.failures import TracebackHook, errors_shown
-from farcell.gang import Gang
+from farcell.gang import Gang, shape_of
 from farcell.inspection import Inspection
 from farcell.late_output import LateOutput
 from farcell.listing import Listing
@@ -169,6 +169,22 @@ class Notebook:
             return gang
         placed = session.gang(shape)
         return self._connect(session, placed, shape)
+
+    def gang_called(self, name: str | None) -> Gang:
+        """The gang of this name, which there must be, or the default one.
+
+        Its workers have the notebook's working directory by then, as a cell would.
+        """
+        shape = Shape()
+        if name is not None:
+            gangs = {gang.name: gang for gang in self.session().snapshot().gangs}
+            self._check_gang(name, list(gangs))
+            shape = shape_of(gangs[name])
+        gang = self.gang(shape)
+        before = self._ambient.get(gang.name)
+        if before is None or before.cwd != Ambient.here(before).cwd:
+            self.run(shape, "pass")
+        return self.gang(shape)
 
     def restart(self, names: list[str] | None = None) -> list[str]:
         """Give gangs fresh workers; all gangs, if none are named. The answer names them."""
@@ -436,10 +452,7 @@ class Notebook:
         for placed in gangs:
             if placed.state != "ready":
                 continue
-            asked = placed.shape
-            gang = self._connect(
-                session, placed, Shape(asked.ranks, asked.gpus, asked.cpus, asked.name)
-            )
+            gang = self._connect(session, placed, shape_of(placed))
             if gang.names:
                 names = ", ".join(gang.names[:8]) + (" …" if len(gang.names) > 8 else "")
                 print(f"farcell: attached to gang {gang.name}, which holds {names}")
