@@ -244,7 +244,7 @@ def told(path: str, *, exactly: bool = False) -> Iterator[None]:
         if error.filename and not exactly:
             named = os.fsdecode(error.filename)
         words = _WORDS.get(error.errno or 0, f"{error.strerror}:")
-        raise UsageError(f"{words} {named}", hint=_hint(error)) from error
+        raise UsageError(f"{words} {named}", hint=_hint(error)) from None
 
 
 def _hint(error: OSError) -> str:
