@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Iterable
 from html import escape
@@ -60,6 +61,17 @@ class Inspection:
         except (FarcellError, TimeoutError):
             return []  # the worker is busy with a cell, or gone
         return [match for match in found["matches"] if match.startswith(name)]
+
+    def forms(self) -> dict[str, str]:
+        """Shape, type and size of the arrays among the names that live on idle gangs."""
+        found: dict[str, str] = {}
+        by_gang: dict[str, list[str]] = {}
+        for name in self._names.absent():
+            by_gang.setdefault(self._names.holder(name), []).append(name)
+        for names in by_gang.values():
+            with contextlib.suppress(FarcellError, TimeoutError):
+                found |= self._ask(names[0], "forms", json.dumps(names), timeout_s=_TOOLTIP_S)
+        return found
 
     def _tooltip(
         self, oname: str, detail_level: int = 0, omit_sections: Iterable[str] = ()

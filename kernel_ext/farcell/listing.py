@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,8 +17,10 @@ _LISTING = ("who", "whos", "who_ls")
 class Listing(NamespaceMagics):
     """Stands in front of the shell's own magics that list its names."""
 
-    def __init__(self, shell: Any, names: Names) -> None:
+    def __init__(self, shell: Any, names: Names, forms: Callable[[], dict[str, str]]) -> None:
+        """``forms`` tells what the arrays among the names look like, where that can be had."""
         super().__init__(shell)
+        self._forms = forms
         self._shell = shell
         self._names = names
 
@@ -43,10 +46,13 @@ class Listing(NamespaceMagics):
     def _elsewhere(self) -> dict[str, object]:
         """For each name that is newest on a gang, what its row shows."""
         found: dict[str, object] = {}
+        forms = self._forms()
         for name in self._names.absent():
             entry = self._names.directory.entry(name)
             where = f"on gang {self._names.holder(name)}"
-            if entry.size_bytes:
+            if name in forms:
+                where += f", {forms[name]}"
+            elif entry.size_bytes:
                 where += f", {size_text(entry.size_bytes)}"
             # With the space IPython doesn't take it for one of the types whose values it looks at.
             kind = f"{entry.type_name.rpartition('.')[2] or '?'} "

@@ -134,9 +134,19 @@ def test_whos_leaves_values_where_they_are(viewed: Page) -> None:
     before = absent(viewed)
     cell = viewed.good("%whos")
     lines = {line.split()[0]: line for line in cell.stdout.splitlines() if line}
-    assert lines["seen_big"].split(maxsplit=2)[1:] == ["ndarray", "on gang default"]
+    [kind, shown] = lines["seen_big"].split(maxsplit=2)[1:]
+    assert (kind, shown) == ("ndarray", "on gang default, (3000000,) float64, 24.0 MB")
+    assert lines["seen"].split(maxsplit=2)[1:] == ["SeenKind", "on gang default"]
     assert lines["seen_here"].split() == ["seen_here", "int", "5"]
     assert absent(viewed) == before
+
+
+def test_whos_of_tables_and_of_a_gang_that_is_gone(page: Page) -> None:
+    pytest.importorskip("pandas")
+    page.good_remote("import pandas\nseen_table = pandas.DataFrame({'a': [1, 2]})", "--on ending")
+    assert "on gang ending, (2, 1)" in page.good("%whos DataFrame").stdout
+    page.good("%cluster stop ending")
+    assert "seen_table" not in page.good("%whos").stdout
 
 
 def test_who_takes_types(viewed: Page) -> None:
