@@ -12,11 +12,13 @@ from IPython.core import page
 
 from farcell.gang import Gang
 from farcell.names import Names
+from farcell.remote_value import RemoteValue
 from farcell_runtime.errors import FarcellError
 from farcell_runtime.sizes import size_text
 
 _TOOLTIP_S = 0.5  # for so long a page waits for a tooltip, or a list of completions
 _MAGIC_S = 10.0
+_NOTHING = object()
 _HOOKED = ("_inspect", "object_inspect_mime")
 
 
@@ -62,11 +64,15 @@ class Inspection:
             return []  # the worker is busy with a cell, or gone
         return [match for match in found["matches"] if match.startswith(name)]
 
+    def elsewhere(self) -> list[str]:
+        """The names that live on gangs, and that the running cell has not bound by now."""
+        return [name for name in self._names.absent() if self._is_elsewhere(name)]
+
     def forms(self) -> dict[str, str]:
         """Shape, type and size of the arrays among the names that live on idle gangs."""
         found: dict[str, str] = {}
         by_gang: dict[str, list[str]] = {}
-        for name in self._names.absent():
+        for name in self.elsewhere():
             by_gang.setdefault(self._names.holder(name), []).append(name)
         for names in by_gang.values():
             with contextlib.suppress(FarcellError, TimeoutError):
@@ -110,7 +116,13 @@ class Inspection:
     def _remote_part(self, text: str) -> str:
         """The name that ``text``, perhaps with attributes, begins with, if it is on a gang."""
         name = text.strip().partition(".")[0].partition("[")[0]
-        return name if self._names.holder(name) else ""
+        return name if self._is_elsewhere(name) else ""
+
+    def _is_elsewhere(self, name: str) -> bool:
+        here = self._shell.user_ns.get(name, _NOTHING)
+        if here is not _NOTHING and not (type(here) is RemoteValue and here._name == name):
+            return False  # and be it bound by this very cell
+        return bool(self._names.holder(name))
 
     def _ask(self, name: str, kind: str, text: str, cursor: int = 0, *, timeout_s: float) -> Any:
         """Ask the gang that has ``name``.

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from IPython.core.magics.namespace import NamespaceMagics
 
+from farcell.inspection import Inspection
 from farcell.names import Names
 from farcell_runtime.sizes import size_text
 
@@ -17,12 +17,11 @@ _LISTING = ("who", "whos", "who_ls")
 class Listing(NamespaceMagics):
     """Stands in front of the shell's own magics that list its names."""
 
-    def __init__(self, shell: Any, names: Names, forms: Callable[[], dict[str, str]]) -> None:
-        """``forms`` tells what the arrays among the names look like, where that can be had."""
+    def __init__(self, shell: Any, names: Names, inspection: Inspection) -> None:
         super().__init__(shell)
-        self._forms = forms
         self._shell = shell
         self._names = names
+        self._inspection = inspection
 
     def install(self) -> None:
         magics = self._shell.magics_manager.magics["line"]
@@ -46,8 +45,8 @@ class Listing(NamespaceMagics):
     def _elsewhere(self) -> dict[str, object]:
         """For each name that is newest on a gang, what its row shows."""
         found: dict[str, object] = {}
-        forms = self._forms()
-        for name in self._names.absent():
+        forms = self._inspection.forms()
+        for name in self._inspection.elsewhere():
             entry = self._names.directory.entry(name)
             where = f"on gang {self._names.holder(name)}"
             if name in forms:

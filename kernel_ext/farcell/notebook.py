@@ -67,7 +67,7 @@ class Notebook:
             shell, self._late, busy=self._is_busy, interrupt=self._interrupt_handling
         )
         self.inspection = Inspection(shell, self.names, self._gang_named, self._is_busy)
-        self._listing = Listing(shell, self.names, self.inspection.forms)
+        self._listing = Listing(shell, self.names, self.inspection)
         # Gangs from before this kernel started, whose names are still to be taken in.
         self._to_adopt: list[pb.Gang] = []
 

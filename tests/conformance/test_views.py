@@ -109,6 +109,14 @@ def test_a_value_that_is_here_is_inspected_here(page: Page) -> None:
     assert "Third." in tooltip(page, "seen_twice")
 
 
+def test_a_value_that_the_cell_itself_has_bound(page: Page) -> None:
+    page.good_remote("def seen_again(): 'There.'")
+    cell = page.good("def seen_again(): 'Here.'\n%pdoc seen_again\n%whos function")
+    assert "Here." in paged(cell)
+    [row] = [line for line in cell.stdout.splitlines() if line.startswith("seen_again")]
+    assert "<function seen_again at" in row
+
+
 def test_while_the_worker_is_busy(viewed: Page) -> None:
     viewed.good_remote("seen_sized = np.zeros(1_000_000)")
     viewed.good("seen_sized.sum()")
