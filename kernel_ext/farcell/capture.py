@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from farcell.evaluation import (
     EVALUATING_METHODS,
+    INSPECTING_MAGICS,
     LETS_PASS,
     LISTING_MAGICS,
     NAMESPACES,
@@ -46,16 +47,17 @@ class Reads:
     texts: set[str] = field(default_factory=set)
 
 
-def reads_of(code: str, transform: Transform) -> Reads:
+def reads_of(code: str, transform: Transform, *, here: bool = False) -> Reads:
     """What the cell ``code`` reads before it has bound it itself.
 
     ``transform`` turns a cell with magics into plain Python, as the shell does. A cell that does
-    not parse reads nothing: its error is the worker's to show.
+    not parse reads nothing: its error is the worker's to show. In a cell that runs ``here``, in the
+    notebook, magics that only inspect or list names read nothing.
     """
     reads = Reads()
     if (tree := parsed(code, transform)) is not None:
         try:
-            _Reader(reads, transform).block(tree.body, Scope())
+            _Reader(reads, transform, here).block(tree.body, Scope())
         except RecursionError:  # a sum of a thousand terms: whatever it mentions may be read
             reads.names |= mentioned(code)
             reads.everything = True
@@ -65,7 +67,8 @@ def reads_of(code: str, transform: Transform) -> Reads:
 class _Reader:
     """Walks code in the order in which it runs."""
 
-    def __init__(self, reads: Reads, transform: Transform) -> None:
+    def __init__(self, reads: Reads, transform: Transform, here: bool) -> None:
+        self._here = here
         self._reads = reads
         self._transform = transform
 
@@ -171,6 +174,11 @@ class _Reader:
                     self.expression(value, scope)
             case ast.Subscript() if self._is_key(node.slice, node.value, scope):
                 return
+            case ast.Subscript(ast.Name("Out" | "_oh"), ast.Constant(int(number))):
+                self._name(f"_{number}", scope)
+                self.expression(node.value, scope)
+            case ast.Attribute() if self._is_namespace(node, scope):
+                self._reads.everything = self._reads.dynamic = True
             case _:
                 self._parts(node, scope)
 
@@ -367,7 +375,9 @@ class _Reader:
             self._reads.everything = True
 
     def _is_namespace(self, node: ast.expr, scope: Scope) -> bool:
-        """Whether ``node`` is a call that gives the notebook's namespace or its names."""
+        """Whether ``node`` gives the notebook's namespace or its names."""
+        if isinstance(node, ast.Attribute) and node.attr == "user_ns":
+            return True
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
             return False
         if node.args or node.keywords or node.func.id not in NAMESPACES:
@@ -406,7 +416,9 @@ class _Reader:
             return  # what runs elsewhere reads nothing here
         magic, line, body = texts[0], "".join(texts[1:2]), "".join(texts[2:3])
         self._expanded(line, scope)
-        if magic in PYTHON_MAGICS:
+        if self._here and magic in INSPECTING_MAGICS | LISTING_MAGICS:
+            return
+        if magic in PYTHON_MAGICS | INSPECTING_MAGICS:
             # The line may begin with options that are no Python.
             for name in _BARE.findall(line):
                 self._name(name, scope)
@@ -414,7 +426,7 @@ class _Reader:
                 self.block(tree.body, scope.branch())
         elif magic in ("system", "sx", "!", "!!"):
             self._expanded(body, scope)
-        elif magic in LISTING_MAGICS or (magic == "run" and "-i" in line.split()):
+        elif magic in LISTING_MAGICS | {"psearch"} or (magic == "run" and "-i" in line.split()):
             self._reads.everything = self._reads.dynamic = True
         elif magic not in TEXT_MAGICS:
             self._reads.dynamic = True

@@ -151,6 +151,8 @@ class Cells:
             else:
                 number = self._next_number()
                 self._tell(self.overlaps.take_in(gang, run.done, code, versions, number))
+            if run.showed_result:
+                self._names.results.made(run.number, gang.name)
             trouble = ambient.apply(run.done.ambient)
             if run.done.ambient:
                 self._last_ambient = None
@@ -323,6 +325,8 @@ class Cells:
             # What it has set there stays there: the notebook has gone on meanwhile.
             self._ambient.pop(gang.name, None)
             lines = self.overlaps.take_in(gang, done, started.code, started.versions, number)
+            if started.run.showed_result:
+                self._names.results.made(started.run.number, gang.name)
         self._started.remove(started)
         self._tell(lines)
 
@@ -339,7 +343,15 @@ class Cells:
     def dry_run(self, shape: Shape, code: str) -> str:
         """What ``run`` would send, and why; nothing is sent."""
         self._names.observe("")
+        self._names.results.offer(shape.gang, code)
         return dry_run(shape.gang, self._names.preview(shape.gang, code))
+
+    def bring_directory(self, shape: Shape) -> None:
+        """Have the workers of ``shape`` in the notebook's working directory, as a cell would."""
+        gang = self._gang(shape)
+        before = self._ambient.get(gang.name)
+        if before is None or before.cwd != Ambient.here(before).cwd:
+            self.run(shape, "pass")
 
     def is_busy(self, gang: Gang) -> bool:
         """Whether a cell runs on ``gang``."""
@@ -366,6 +378,7 @@ class Cells:
         self._await_turn(gang, background=background)
         self._take_changes()
         self._shapes[gang.name] = shape
+        self._names.results.offer(gang.name, code)
         return gang, self._names.capture(gang, code, whole=background)
 
     def _await_turn(self, gang: Gang, *, background: bool) -> None:

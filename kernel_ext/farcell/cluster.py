@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from farcell import transfer
 from farcell.notebook import Notebook
 from farcell.options import count, nearest
 from farcell.table import table
@@ -147,6 +148,22 @@ def names(notebook: Notebook, on: str | None = None) -> str:
     if len(rows) == 1:
         return "no names" if on is None else f"gang {on} has the newest of no name"
     return "\n".join(table(rows, right=("size", "version")))
+
+
+def put(notebook: Notebook, path: str, dest: str | None = None, on: str | None = None) -> str:
+    """Copy a file or folder to the machines of a gang's workers."""
+    return transfer.put(notebook.gang_called(on), path, dest)
+
+
+def get(
+    notebook: Notebook, path: str, dest: str | None = None, on: str | None = None, rank: int = 0
+) -> str:
+    """Copy a file or folder from the machine of one of a gang's workers."""
+    gang = notebook.gang_called(on)
+    if rank >= len(gang.ranks):
+        last = len(gang.ranks) - 1
+        raise UsageError(f"gang {gang.name} has no rank {rank}", hint=f"its ranks are 0 to {last}")
+    return transfer.get(gang, gang.ranks[rank], path, dest)
 
 
 def logs(notebook: Notebook, on: str | None = None, lines: int = 40, head: bool = False) -> str:

@@ -115,6 +115,10 @@ class Directory:
         if name in self._entries:
             self._forget(name, place)
 
+    def dropped(self, name: str) -> None:
+        """``name`` is not shared any more; whoever holds it keeps it as its own."""
+        self._entries.pop(name, None)
+
     def _forget(self, name: str, place: str) -> None:
         """Drop ``name``, and have all who hold it but ``place`` delete it."""
         for other in self._entries.pop(name).held:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 # Magics whose line and cell are Python, run in the notebook's namespace.
 PYTHON_MAGICS = frozenset(
-    {"time", "timeit", "prun", "capture", "debug", "memit", "mprun", "lprun", "pinfo", "pinfo2",
-     "pdef", "pdoc", "pfile", "psource", "page", "xdel", "store", "pyinstrument", "snakeviz"}
+    {"time", "timeit", "prun", "capture", "debug", "memit", "mprun", "lprun", "page", "xdel",
+     "store", "pyinstrument", "snakeviz"}
 )  # fmt: skip
+# Magics that tell what a name's value is, and magics that list the names: the notebook's own do
+# so without the values that are on gangs.
+INSPECTING_MAGICS = frozenset({"pinfo", "pinfo2", "pdef", "pdoc", "pfile", "psource"})
+LISTING_MAGICS = frozenset({"who", "whos", "who_ls"})
 # Magics that evaluate nothing but the ``$x`` and ``{x}`` of their line; their cell is text.
 TEXT_MAGICS = frozenset(
     {"alias", "autoreload", "autosave", "bash", "bookmark", "cat", "cd", "colors", "conda",
@@ -17,7 +21,6 @@ TEXT_MAGICS = frozenset(
      "reload_ext", "reset", "rm", "rmdir", "ruby", "run", "script", "set_env", "sh", "svg", "SVG",
      "unalias", "unload_ext", "uv", "writefile", "xmode", "file", "cluster"}
 )  # fmt: skip
-LISTING_MAGICS = frozenset({"who", "whos", "who_ls", "psearch"})
 # Methods that evaluate the strings they are given in the scope of their caller.
 EVALUATING_METHODS = frozenset({"query", "eval", "evaluate"})
 NAMESPACES = frozenset({"globals", "locals", "vars", "dir"})

@@ -27,7 +27,7 @@ def load(shell: Any, key: str, launch: Launch | None) -> None:
     setattr(shell, _LOADED, notebook)
     notebook.install()
     shell.input_transformers_cleanup.append(_local_cell)
-    completion.install(shell, notebook.complete)
+    completion.install(shell, notebook.inspection.complete)
     _stop_when_shut_down(shell, notebook)
     if launch is None:
         notebook.reattach()
@@ -40,7 +40,7 @@ def unload(shell: Any) -> None:
         return
     notebook.uninstall()
     shell.input_transformers_cleanup.remove(_local_cell)
-    completion.uninstall(shell, notebook.complete)
+    completion.uninstall(shell, notebook.inspection.complete)
     for kind in ("line", "cell"):
         for name in ("remote", "cluster", "farcell"):
             shell.magics_manager.magics[kind].pop(name, None)

@@ -10,22 +10,31 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from farcell.mailbox import Lost, Mailbox
 from farcell_runtime import __version__, packages
-from farcell_runtime.errors import FarcellError, InternalError, VersionMismatch, WorkerLost
+from farcell_runtime.errors import (
+    FarcellError,
+    InternalError,
+    UsageError,
+    VersionMismatch,
+    WorkerLost,
+)
+from farcell_runtime.messages import Shape
 from farcell_runtime.runlog import LogReader
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Arrivals
 from farcell_runtime.transport.worker_client import WorkerClient
 
+Answer = pb.Fetched | pb.Inspected | pb.Transferred
+
 _TELL_AFTER_S = 0.5
-_COMPLETE_S = 0.5
 _BUSY_S = 1.0  # without an answer for so long, a worker is taken to be busy with a cell
+_LISTEN_S = 0.1
 _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 
 
@@ -42,7 +51,7 @@ class Rank:
         self._lock = threading.Lock()
         self._mailboxes: dict[str, Mailbox] = {}
         self._cells: set[str] = set()  # of these runs, those that have logs
-        self._requests: dict[int, SimpleQueue[pb.Fetched | pb.Inspected | Lost]] = {}
+        self._requests: dict[int, SimpleQueue[Answer | Lost]] = {}
         self._hello: SimpleQueue[pb.Hello | FarcellError] = SimpleQueue()
         self._lost: Lost | None = None
         self.client = WorkerClient(member.address, token, receive=self._received, ended=self._ended)
@@ -104,11 +113,9 @@ class Rank:
         with self._lock:
             self._requests.pop(number, None)
 
-    def ask(
-        self, number: int, message: pb.ToWorker
-    ) -> SimpleQueue[pb.Fetched | pb.Inspected | Lost]:
+    def ask(self, number: int, message: pb.ToWorker) -> SimpleQueue[Answer | Lost]:
         """Send a request; the queue gets the answer."""
-        answer: SimpleQueue[pb.Fetched | pb.Inspected | Lost] = SimpleQueue()
+        answer: SimpleQueue[Answer | Lost] = SimpleQueue()
         with self._lock:
             if self._lost is not None:
                 answer.put(self._lost)
@@ -146,7 +153,7 @@ class Rank:
         match message.WhichOneof("kind"):
             case "freed":
                 self._pool.freed(self, message.freed.segments)
-            case "fetched" | "inspected" as kind:
+            case "fetched" | "inspected" | "transferred" as kind:
                 reply = getattr(message, kind)
                 if kind == "fetched":
                     self.arrivals.note(message.fetched.values, self.client.descriptors)
@@ -252,15 +259,6 @@ class Gang:
             for rank in self.ranks:
                 rank.give_up(number)
 
-    def complete(self, text: str) -> list[str]:
-        """What ``text``, which begins with a name, may go on as there; nothing if it is busy."""
-        try:
-            answer = self.inspect(self.ranks[0], "complete", text, len(text), _COMPLETE_S)
-        except (FarcellError, TimeoutError):
-            return []  # the worker is busy with a cell, or gone
-        name = text.partition(".")[0]
-        return [match for match in json.loads(answer)["matches"] if match.startswith(name)]
-
     def alias(self, name: str, other: str) -> bool:
         """Have each rank bind ``other`` to the object that it has under ``name``."""
         answers = [self.inspect(rank, "alias", f"{name} {other}") for rank in self.ranks]
@@ -313,6 +311,35 @@ class Gang:
         assert isinstance(reply, pb.Inspected)
         return reply.json
 
+    def transfer(
+        self, ranks: Sequence[Rank], step: pb.Transfer, *, stopped: Callable[[], bool]
+    ) -> list[pb.Transferred]:
+        """Have ``ranks`` take a step in copying files.
+
+        Args:
+            stopped: whether a stop was asked for meanwhile.
+
+        Raises:
+            KeyboardInterrupt: if one was.
+            UsageError: if a rank can't take the step.
+            WorkerLost: if a worker dies meanwhile.
+        """
+        step.request = next(self._numbers)
+        message = pb.ToWorker(transfer=step)
+        found: list[pb.Transferred] = []
+        for answer in [rank.ask(step.request, message) for rank in ranks]:
+            while not _is_there(answer, time.monotonic() + _LISTEN_S):
+                if stopped():
+                    raise KeyboardInterrupt
+            reply = _got(answer.get())
+            assert isinstance(reply, pb.Transferred)
+            if reply.error:
+                raise UsageError(reply.error, hint=reply.hint)
+            found.append(reply)
+        if stopped():
+            raise KeyboardInterrupt
+        return found
+
     def lose(self, exit_: pb.WorkerExit) -> None:
         """A worker of this gang has ended, as the head says."""
         for rank in self.ranks:
@@ -327,6 +354,12 @@ class Gang:
     def close(self) -> None:
         for rank in self.ranks:
             rank.close()
+
+
+def shape_of(placed: pb.Gang) -> Shape:
+    """What a gang that the head tells of was asked to be."""
+    asked = placed.shape
+    return Shape(asked.ranks, asked.gpus, asked.cpus, asked.name)
 
 
 def worker_lost(exit_: pb.WorkerExit, rank: Rank) -> WorkerLost:
@@ -376,7 +409,7 @@ def _is_there(answer: SimpleQueue[Any], until_s: float) -> bool:
     return True
 
 
-def _got(found: pb.Fetched | pb.Inspected | Lost) -> pb.Fetched | pb.Inspected:
+def _got(found: Answer | Lost) -> Answer:
     if isinstance(found, Lost):
         raise found.error
     return found

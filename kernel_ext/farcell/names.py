@@ -21,12 +21,13 @@ from farcell.parsing import looked_up
 from farcell.ranks import Ranks
 from farcell.receipt import Receipts
 from farcell.remote_value import RemoteValue, lives_elsewhere
+from farcell.results import Results
 from farcell.shipment import Shipment, groups_of, moved, reasons, submodules
 from farcell.stops import stops_held
 from farcell_runtime.bindings import RESULTS, Bindings, imported, is_hidden, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.pouring import Arrival
-from farcell_runtime.reads import closure, mentioned, readers, value_reads
+from farcell_runtime.reads import ANY_NAME, closure, mentioned, readers, value_reads
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
@@ -64,6 +65,7 @@ class Names:
         self.directory = Directory()
         self.shell = shell
         self.gang_named = gang_named
+        self.results = Results(shell, self)
         self._values: dict[str, Values] = {}
         # What names held here before a gang changed them: what turns out unchanged is put back.
         self._shadows: dict[str, object] = {}
@@ -243,7 +245,7 @@ class Names:
         with self._lock:
             if not self.absent():
                 return
-            reads = reads_of(code, self.shell.transform_cell)
+            reads = reads_of(code, self.shell.transform_cell, here=True)
             certain, perhaps = self._what_is_read(reads)
             wanted = certain | (perhaps if reads.dynamic or reads.everything else set())
             self.fetch(wanted)
@@ -292,6 +294,7 @@ class Names:
 
     def _what_is_read(self, reads: Reads) -> tuple[set[str], set[str]]:
         certain = self._closure(reads.names)
+        reads.everything |= ANY_NAME in certain
         texts = [self.shell.user_ns.get(name) for name in reads.texts]
         mentions = {word for text in texts if isinstance(text, str) for word in mentioned(text)}
         perhaps = self._closure(reads.maybe | mentions)
@@ -310,8 +313,9 @@ class Names:
         return self.directory.entry(name).reads if name in self.directory else ()
 
     def _is_known(self, name: str) -> bool:
-        known = name in self.shell.user_ns or name in self.directory
-        return known and not is_hidden(name, self.shell.user_ns_hidden)
+        if name in self.directory or name == ANY_NAME:
+            return True
+        return name in self.shell.user_ns and not is_hidden(name, self.shell.user_ns_hidden)
 
     def _check_not_lost(self, code: str, names: Iterable[str]) -> None:
         namespace = self.shell.user_ns
@@ -428,7 +432,7 @@ class Names:
                     return self.shell.user_ns[name]
             if why := self.directory.why_lost(name):
                 raise _lost(name, why)
-        raise KeyError(name)
+        return self.results.named(name)
 
     def _snapshot(self) -> Bindings:
         return Bindings(self.shell.user_ns, self.shell.user_ns_hidden)

@@ -14,8 +14,10 @@ from farcell import front_end
 from farcell.cells import Cells
 from farcell.comms import Comms
 from farcell.failures import TracebackHook, errors_shown
-from farcell.gang import Gang
+from farcell.gang import Gang, shape_of
+from farcell.inspection import Inspection
 from farcell.late_output import LateOutput
+from farcell.listing import Listing
 from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.reattachment import Reattachment
@@ -78,6 +80,8 @@ class Notebook:
             kill=self._kill_gang,
             is_there=lambda gang: self._gangs.get(gang.name) is gang,
         )
+        self.inspection = Inspection(shell, self.names, self._gang_named, self._is_busy)
+        self._listing = Listing(shell, self.names, self.inspection)
         # What the session held before this kernel started, until it is taken in.
         self._found: pb.Snapshot | None = None
         self._reattachment = Reattachment(self._talk_to, self._is_there)
@@ -88,6 +92,9 @@ class Notebook:
         """Hook into the shell, and start the cluster in the background."""
         self._tracebacks.install()
         self.names.install()
+        self.names.results.install()
+        self.inspection.install()
+        self._listing.install()
         codec.use_cell_numbers(self.shell.compile._filename_map)
         self.shell.events.register("pre_run_cell", self._before_cell)
         self.shell.events.register("post_run_cell", self._after_cell)
@@ -97,6 +104,9 @@ class Notebook:
         """Unhook from the shell, and stop the cluster."""
         self.shell.events.unregister("pre_run_cell", self._before_cell)
         self.shell.events.unregister("post_run_cell", self._after_cell)
+        self._listing.uninstall()
+        self.inspection.uninstall()
+        self.names.results.uninstall()
         self.names.uninstall()
         self._tracebacks.uninstall()
         self._late.end()
@@ -175,6 +185,19 @@ class Notebook:
         placed = session.gang(shape)
         return self._connect(session, placed, shape)
 
+    def gang_called(self, name: str | None) -> Gang:
+        """The gang of this name, which there must be, or the default one.
+
+        Its workers have the notebook's working directory by then, as a cell would.
+        """
+        shape = Shape()
+        if name is not None:
+            gangs = {gang.name: gang for gang in self.session().snapshot().gangs}
+            self._check_gang(name, list(gangs))
+            shape = shape_of(gangs[name])
+        self.cells.bring_directory(shape)
+        return self.gang(shape)
+
     def restart(self, names: list[str] | None = None) -> list[str]:
         """Give gangs fresh workers; all gangs, if none are named. The answer names them."""
         session = self.session()
@@ -215,15 +238,6 @@ class Notebook:
             )
 
     # ---- cells ------------------------------------------------------------------------------
-
-    def complete(self, text: str) -> list[str]:
-        """What ``text`` may go on as, of the names that live on gangs and their attributes."""
-        name, dot, _ = text.partition(".")
-        if not dot:
-            return [each for each in self.names.absent() if each.startswith(text)]
-        holder = self.names.holder(name)
-        gang = self._gangs.get(holder) if holder else None
-        return [] if gang is None else gang.complete(text)
 
     # ---- the shell's events -----------------------------------------------------------------
 
@@ -316,6 +330,7 @@ class Notebook:
         gang = self._gangs.pop(name, None)
         self.cells.gang_gone(name)
         lost = self.names.gang_gone(name, why)
+        self.names.results.gang_gone(name, why)
         if gang is not None:
             self._comms.gang_gone(gang)
             gang.lose_all(why)
@@ -392,8 +407,7 @@ class Notebook:
             if gang.name in self._gangs:
                 gang.close()
                 continue
-            asked = placed.shape
-            self._register(gang, Shape(asked.ranks, asked.gpus, asked.cpus, asked.name))
+            self._register(gang, shape_of(placed))
             used = size_text(sum(member.memory_bytes for member in placed.members))
             names = [name for name in gang.names if not name.startswith("_")]
             shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")

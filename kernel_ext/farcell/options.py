@@ -38,7 +38,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command with its options, and the words that may stand behind them."""
+    """A command with its options, and the words that may stand behind them.
+
+    Attributes:
+        words: what they are called, in the order in which they stand; in brackets what may be
+            left out.
+    """
 
     name: str
     help: str
@@ -84,12 +89,13 @@ class Command:
                 values[option.key] = option.parse(text)
             except ValueError as error:
                 raise UsageError(f"{flag} {text}: {error}", hint=self.usage()) from None
-        if words and not self.words:
+        allowed = self.words.split()
+        needed = [word for word in allowed if not word.startswith("[")]
+        if words and not allowed:
             raise UsageError(f"{self.name} does not take {words[0]!r}", hint=self.usage())
-        most = self.words.split()
-        least = [word for word in most if not word.startswith("[")]
-        if not len(least) <= len(words) <= len(most):
-            raise UsageError(f"{self.name} takes {self.words}", hint=self.usage())
+        if not len(needed) <= len(words) <= len(allowed):
+            one = "one " if len(allowed) == 1 else ""
+            raise UsageError(f"{self.name} takes {one}{self.words}", hint=self.usage())
         if words and self.choices and words[0] not in self.choices:
             raise UsageError(
                 f"{self.name} can't be {words[0]!r}", hint=nearest(words[0], self.choices)
@@ -261,6 +267,23 @@ CLUSTER = {
         "Have NAME be what that run has made of it, where it was changed elsewhere meanwhile.",
         (),
         "RUN NAME",
+    ),
+    "put": Command(
+        "%cluster put",
+        "Copy a file or folder to the machines of a gang's workers: to DEST, or to the same path\n"
+        "(of one that begins with /: to its last part, in the workers' folder).",
+        (Option("--on", "the gang of this name; without it the gang `default`", "NAME"),),
+        "PATH [DEST]",
+    ),
+    "get": Command(
+        "%cluster get",
+        "Copy a file or folder from a worker's machine: to DEST, or to the same path (of one that\n"
+        "begins with /: to its last part, here).",
+        (
+            Option("--on", "the gang of this name; without it the gang `default`", "NAME"),
+            Option("--rank", "its rank N; without it rank 0", "N", count, 0),
+        ),
+        "PATH [DEST]",
     ),
     "logs": Command(
         "%cluster logs",

@@ -42,7 +42,7 @@ class CellOutput:
         self._shell = shell
         self._comms = comms
         self._captors: dict[str, str] = {}
-        self.made_comms = False
+        self.made_comms = self.showed_result = False
         self._stream = ""
         self._shown_bytes = 0
         self._read_s = 0.0
@@ -91,8 +91,10 @@ class CellOutput:
         self.flush()
         match item.kind:
             case "execute_result" if self._beside:  # the hook is the running cell's
+                self.showed_result = True
                 self._display_pub.publish(content["data"], content["metadata"])
             case "execute_result":
+                self.showed_result = True
                 hook = self._shell.displayhook
                 hook.start_displayhook()
                 hook.write_output_prompt()

@@ -78,6 +78,7 @@ class Run:
     ) -> None:
         self.id = execute.run = f"{_origin}-{next(_numbers)}"
         self.gang = gang
+        self.number = execute.execution_count
         self._message = pb.ToWorker(execute=execute)
         self._descriptors: Sequence[int] = ()
         if names is not None:
@@ -168,6 +169,11 @@ class Run:
     def made_comms(self) -> bool:
         """Whether the cell has made widgets, which may speak later."""
         return self._output.made_comms
+
+    @property
+    def showed_result(self) -> bool:
+        """Whether the cell has shown a value as its result."""
+        return self._output.showed_result
 
     def logs(self) -> list[LogReader]:
         """The readers of the ranks' logs, read up to the run's end.

@@ -18,6 +18,10 @@ _READING = frozenset(
 )
 # Code that calls one of these may evaluate its string constants.
 _EVALUATING = frozenset({"eval", "exec", "query", "evaluate", "globals"})
+# Among the names that code reads: it may read any, by way of the namespace itself.
+ANY_NAME = "*"
+# Steps of code between those that matter here.
+_SILENT = frozenset({"CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL"})
 # How many objects of a value are looked into: for a list of functions, a pipeline of steps.
 _MOST_OBJECTS = 1000
 _MOST_ITEMS = 200  # of one container
@@ -47,6 +51,8 @@ def code_names(code: types.CodeType) -> frozenset[str]:
             for instruction in dis.get_instructions(code)
             if instruction.opname in _READING
         }
+    if "globals" in names and _looks_anywhere(code):
+        names.add(ANY_NAME)
     evaluates = not _EVALUATING.isdisjoint(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -54,6 +60,27 @@ def code_names(code: types.CodeType) -> frozenset[str]:
         elif isinstance(constant, str) and (evaluates or "~" in constant):
             names |= mentioned(constant)
     return frozenset(names)
+
+
+def _looks_anywhere(code: types.CodeType) -> bool:
+    """Whether it uses ``globals()`` for more than names that it spells out, or binds."""
+    steps = [step for step in dis.get_instructions(code) if step.opname not in _SILENT]
+    for at, step in enumerate(steps):
+        if step.argval != "globals" or step.opname not in _READING:
+            continue
+        before, after = steps[at - 1], steps[at + 2 : at + 5]  # behind the call
+        if not after:
+            return True
+        if after[0].opname in ("LOAD_METHOD", "LOAD_ATTR"):
+            if after[0].argval == "update":
+                continue
+            after.pop(0)
+        tests = after[0].opname == "CONTAINS_OP" and before.opname == "LOAD_CONST"
+        spelled = after[0].opname == "LOAD_CONST"
+        binds = len(after) > 1 and after[1].opname == "STORE_SUBSCR"
+        if not (tests or spelled or binds):
+            return True
+    return False
 
 
 def value_reads(value: object, home: Mapping[str, Any]) -> set[str]:

@@ -56,16 +56,16 @@ def watched_is_worth_telling(self, original=Receipt.is_worth_telling):
         Watch.told_came += sum(piece.size_bytes for piece in pieces)
     return original(self)
 
-def watched_capture(self, gang, code, original=Names.capture):
+def watched_capture(self, gang, code, original=Names.capture, **options):
     def state():
-        values = self._values_for(gang.name)
+        values = self.values_for(gang.name)
         mine = (self.directory._entries, self.directory._to_forget, values._synced, values._doubted)
         return copy.deepcopy(mine), set(get_ipython().user_ns)
     before, messages = state(), Watch.messages
     first, again = self.preview(gang.name, code), self.preview(gang.name, code)
     assert state() == before and messages == Watch.messages, "a dry run has effects"
     assert first == again
-    shipment = original(self, gang, code)
+    shipment = original(self, gang, code, **options)
     told = (first.moved, first.unchanged, first.modules)
     done = (shipment.moved, shipment.unchanged, shipment.modules)
     assert first.first or told == done, (told, done)
@@ -281,7 +281,7 @@ def test_a_dry_run_says_what_would_come_first(told: Page) -> None:
             "to gang two:\n"
             "  from gang default first, and then on: there_first (its size is known there)\n"
         )
-    assert told.value("list(get_ipython().user_ns).count('there' + '_first')") == "0"
+    assert told.value("get_ipython()._farcell.names.absent().count('there' + '_first')") == "1"
     told.good("there_first[0]")
     assert told.good(dry).stdout == "to gang two:\n  → there_first 8.0 MB\n"
     told.good_remote("there_first[0] = 5")

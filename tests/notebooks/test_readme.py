@@ -265,10 +265,11 @@ def test_every_make_target_it_names_exists() -> None:
 def test_every_command_of_cluster_runs(notebook: Notebook) -> None:
     shown, error = notebook.run("%load_ext farcell")
     assert (shown, error) == ("", "")
+    notebook.run("open('copied', 'w').close()")
+    words = {"N": " 4", "PATH [DEST]": " copied"}
     verbs = [*(verb for verb in CLUSTER if verb != "stop"), "stop"]
     for verb in verbs:
-        word = " 4" if CLUSTER[verb].words == "N" else ""
-        shown, error = notebook.run(f"%cluster {verb}{word}")
+        shown, error = notebook.run(f"%cluster {verb}{words.get(CLUSTER[verb].words, '')}")
         assert error == "", shown
         shown, error = notebook.run(f"%cluster {verb} --help")
         assert (shown.splitlines()[0], error) == (CLUSTER[verb].usage(), "")

@@ -52,6 +52,7 @@ READS = {
     "{k: v, **more}": {"k", "v", "more"},
     "{1: y, (y := 2): 3}": {"y"},
     "x[a:b:c]": {"x", "a", "b", "c"},
+    "Out[3], _oh[4], Out[n], _5": {"Out", "_3", "_oh", "_4", "n", "_5"},
     # bound on some path only
     "if c: x = 1\nx": {"c", "x"},
     "if c: x = 1\nelse: x = 2\nx": {"c"},
@@ -248,7 +249,15 @@ def test_a_magic_that_nobody_knows_may_evaluate_its_text(shell: InteractiveShell
     assert {"df", "y", "x"} <= reads.maybe
 
 
-@pytest.mark.parametrize("code", ["%whos", "%run -i script.py"])
+@pytest.mark.parametrize("code", ["x?", "x.y??", "%pdoc x", "%psource x", "%who", "%whos int"])
+def test_magics_that_only_look_read_nothing_at_home(shell: InteractiveShell, code: str) -> None:
+    there = reads_of(code, shell.transform_cell)
+    assert there.everything or "x" in there.names
+    at_home = reads_of(code, shell.transform_cell, here=True)
+    assert (at_home.names - {"get_ipython"}, at_home.everything) == (set(), False)
+
+
+@pytest.mark.parametrize("code", ["%whos", "%run -i script.py", "%psearch a*", "shell.user_ns"])
 def test_magics_that_see_the_whole_namespace(shell: InteractiveShell, code: str) -> None:
     assert reads_of(code, shell.transform_cell).everything
 

@@ -23,6 +23,8 @@ LINES = {
     "%cluster start --": ["--engine", "--workers", "--idle-stop", "--help"],
     "%cluster start --engine ray --w": ["--workers"],
     "%cluster stop --": ["--help"],
+    "%cluster p": ["put"],
+    "%cluster get x --r": ["--rank"],
     "%cluster nothing --": [],
     "%farcell ": [*FARCELL, "--help"],
     "%farcell receipts ": ["on", "off", "--help"],

@@ -88,10 +88,15 @@ CLUSTER_LINES: dict[str, Any] = {
     "start --idle-stop -1": "must be above 0",
     "stop": {"words": []},
     "stop train": {"words": ["train"]},
-    "stop a b": "%cluster stop takes [GANG]",
+    "stop a b": "%cluster stop takes one [GANG]",
     "scale 4": {"words": ["4"]},
     "scale -1": {"words": ["-1"]},
-    "scale": "%cluster scale takes N",
+    "scale": "%cluster scale takes one N",
+    "put": "%cluster put takes PATH [DEST]",
+    "put a": {"on": None, "words": ["a"]},
+    "put 'a b' c --on x": {"on": "x", "words": ["a b", "c"]},
+    "put a b c": "%cluster put takes PATH [DEST]",
+    "get --rank 2 a": {"on": None, "rank": 2, "words": ["a"]},
     "restart --on x": {"on": "x", "words": []},
     "restart x": "%cluster restart does not take 'x'",
     "logs --lines 3 --head": {"on": None, "lines": 3, "head": True, "words": []},
@@ -118,7 +123,7 @@ def test_the_commands_of_farcell() -> None:
     with pytest.raises(UsageError, match="can't be 'of'") as refused:
         receipts.parse(["of"])
     assert refused.value.hint == "did you mean off?"
-    with pytest.raises(UsageError, match=r"takes \[on\|off\]"):
+    with pytest.raises(UsageError, match=r"takes one \[on\|off\]"):
         receipts.parse(["on", "off"])
 
 

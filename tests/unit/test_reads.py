@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from farcell_runtime.reads import (
+    ANY_NAME,
     closure,
     code_names,
     in_order,
@@ -16,6 +17,22 @@ from farcell_runtime.reads import (
     readers,
     value_reads,
 )
+
+NAMESPACE = {
+    "lambda n: globals()[n]": True,
+    "lambda n: globals().get(n)": True,
+    "lambda n: n in globals()": True,
+    "lambda: list(globals())": True,
+    "lambda: [print(k) for k in globals().items()]": True,
+    "lambda n: (lambda: globals()[n])": True,
+    "lambda n: ('x' in globals(), globals()[n])": True,
+    "lambda: globals": True,
+    "lambda: globals()['x']": False,
+    "lambda: globals().get('x', 1)": False,
+    "lambda: 'x' in globals()": False,
+    "lambda n: globals().update(n)": False,
+    "lambda globals, n: globals()[n]": False,
+}
 
 
 def home(source: str) -> dict[str, Any]:
@@ -42,6 +59,16 @@ CODE = {
     "print('a b')": {"print"},
     "eval('x + 1')": {"eval", "x"},
 }
+
+
+@pytest.mark.parametrize(("code", "any_name"), NAMESPACE.items(), ids=NAMESPACE)
+def test_code_that_may_read_any_name(code: str, any_name: bool) -> None:
+    assert (ANY_NAME in code_names(compile(code, "", "eval"))) is any_name
+
+
+def test_code_that_binds_a_name_it_computes() -> None:
+    code = compile("def f(n, v): globals()[n] = v", "", "exec")
+    assert ANY_NAME not in code_names(code)
 
 
 @pytest.mark.parametrize(("code", "names"), CODE.items(), ids=CODE)

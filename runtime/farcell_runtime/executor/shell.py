@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import io
 import linecache
 import sys
 import sysconfig
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -214,11 +215,36 @@ class WorkerShell(InteractiveShell):
             if name in values:
                 setattr(self.displayhook, name, values[name])
                 self.user_ns_hidden[name] = values[name]
+        for name, value in values.items():
+            if (number := name[1:]).isdecimal() and name[0] == "_":
+                self.user_ns["_oh"][int(number)] = value
 
     def forget_outputs(self) -> None:
         """Drop the copies that IPython keeps of what was displayed; `Out` keeps the values."""
         for kept in ("outputs", "exceptions", "output_hist_reprs"):
             getattr(self.history_manager, kept, {}).clear()  # the first two came with IPython 9
+
+    def tooltip(
+        self, name: str, detail_level: int, omit_sections: Iterable[str]
+    ) -> dict[str, Any] | None:
+        """What ``name``, perhaps with attributes, is, as a MIME bundle; None if it is nothing."""
+        try:
+            found = self.object_inspect_mime(  # type: ignore[no-untyped-call]
+                name, detail_level, omit_sections
+            )
+        except KeyError:
+            return None
+        cleaned: dict[str, Any] = clean(found)
+        return cleaned
+
+    def inspection(self, method: str, name: str, options: dict[str, Any]) -> dict[str, Any]:
+        """What ``%pinfo`` and its like, by the inspector's ``method``, print and page."""
+        pager: Any = self.payload_manager
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            self._inspect(method, name, **options)
+        pages = [payload["data"] for payload in pager.read_payload() if payload["source"] == "page"]
+        pager.clear_payload()
+        return {"printed": printed.getvalue(), "pages": pages}
 
     def enable_gui(self, gui: str | None = None) -> None:
         if gui is not None and gui.startswith(_SCREENS):

@@ -210,36 +210,40 @@ class Snapshot(_message.Message):
     def __init__(self, session: _Optional[str] = ..., engine: _Optional[str] = ..., notebook: _Optional[str] = ..., started_at_s: _Optional[float] = ..., head_pid: _Optional[int] = ..., farcell_version: _Optional[str] = ..., python_version: _Optional[str] = ..., capacity: _Optional[int] = ..., hosts: _Optional[_Iterable[_Union[Host, _Mapping]]] = ..., gangs: _Optional[_Iterable[_Union[Gang, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ..., drivers: _Optional[int] = ..., idle_stop_s: _Optional[float] = ..., folder: _Optional[str] = ...) -> None: ...
 
 class ToWorker(_message.Message):
-    __slots__ = ("execute", "input_reply", "fetch", "freed", "comm", "inspect")
+    __slots__ = ("execute", "input_reply", "fetch", "freed", "comm", "inspect", "transfer")
     EXECUTE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REPLY_FIELD_NUMBER: _ClassVar[int]
     FETCH_FIELD_NUMBER: _ClassVar[int]
     FREED_FIELD_NUMBER: _ClassVar[int]
     COMM_FIELD_NUMBER: _ClassVar[int]
     INSPECT_FIELD_NUMBER: _ClassVar[int]
+    TRANSFER_FIELD_NUMBER: _ClassVar[int]
     execute: Execute
     input_reply: InputReply
     fetch: Fetch
     freed: Freed
     comm: CommMessage
     inspect: Inspect
-    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ...) -> None: ...
+    transfer: Transfer
+    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., transfer: _Optional[_Union[Transfer, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ("hello", "done", "input_request", "fetched", "freed", "inspected")
+    __slots__ = ("hello", "done", "input_request", "fetched", "freed", "inspected", "transferred")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     FETCHED_FIELD_NUMBER: _ClassVar[int]
     FREED_FIELD_NUMBER: _ClassVar[int]
     INSPECTED_FIELD_NUMBER: _ClassVar[int]
+    TRANSFERRED_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     done: Done
     input_request: InputRequest
     fetched: Fetched
     freed: Freed
     inspected: Inspected
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., input_request: _Optional[_Union[InputRequest, _Mapping]] = ..., fetched: _Optional[_Union[Fetched, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ...) -> None: ...
+    transferred: Transferred
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., input_request: _Optional[_Union[InputRequest, _Mapping]] = ..., fetched: _Optional[_Union[Fetched, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., transferred: _Optional[_Union[Transferred, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("worker", "epoch", "python", "farcell", "names", "environment", "latest_log", "ended")
@@ -492,6 +496,56 @@ class Inspected(_message.Message):
     request: int
     json: bytes
     def __init__(self, request: _Optional[int] = ..., json: _Optional[bytes] = ...) -> None: ...
+
+class Transfer(_message.Message):
+    __slots__ = ("request", "id", "kind", "path", "name", "folder", "part")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    id: str
+    kind: str
+    path: str
+    name: str
+    folder: bool
+    part: FilePart
+    def __init__(self, request: _Optional[int] = ..., id: _Optional[str] = ..., kind: _Optional[str] = ..., path: _Optional[str] = ..., name: _Optional[str] = ..., folder: bool = ..., part: _Optional[_Union[FilePart, _Mapping]] = ...) -> None: ...
+
+class Transferred(_message.Message):
+    __slots__ = ("request", "error", "hint", "path", "folder", "size_bytes", "part")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    FOLDER_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    error: str
+    hint: str
+    path: str
+    folder: bool
+    size_bytes: int
+    part: FilePart
+    def __init__(self, request: _Optional[int] = ..., error: _Optional[str] = ..., hint: _Optional[str] = ..., path: _Optional[str] = ..., folder: bool = ..., size_bytes: _Optional[int] = ..., part: _Optional[_Union[FilePart, _Mapping]] = ...) -> None: ...
+
+class FilePart(_message.Message):
+    __slots__ = ("kind", "path", "mode", "data", "target")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    MODE_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    TARGET_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    path: bytes
+    mode: int
+    data: bytes
+    target: bytes
+    def __init__(self, kind: _Optional[str] = ..., path: _Optional[bytes] = ..., mode: _Optional[int] = ..., data: _Optional[bytes] = ..., target: _Optional[bytes] = ...) -> None: ...
 
 class CommMessage(_message.Message):
     __slots__ = ("kind", "comm_id", "content", "buffers", "run", "metadata", "parent")

@@ -22,6 +22,7 @@ from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.door import Door
 from farcell_runtime.worker.drivers import Driver, Drivers
 from farcell_runtime.worker.runs import Runs
+from farcell_runtime.worker.transfers import Transfers
 
 _IDLE_S = 0.05
 
@@ -77,8 +78,9 @@ class Worker:
             self._loop,
             hello=self.hello,
             receive=self.received,
-            gone=lambda driver: self._runs.driver_gone(driver),
+            gone=self._gone,
         )
+        self._transfers = Transfers()
         self._runs = Runs(spec, self._shell, self._interrupts, self._drivers)
 
     def hello(self) -> pb.Hello:
@@ -105,6 +107,10 @@ class Worker:
             self._inbox.put_nowait((message, driver))
         else:
             self._loop.call_soon_threadsafe(self._inbox.put_nowait, (message, driver))
+
+    def _gone(self, driver: Driver) -> None:
+        self._runs.driver_gone(driver)
+        self._transfers.driver_gone(driver)
 
     def run_forever(self) -> None:
         self._interrupts.install()
@@ -149,6 +155,8 @@ class Worker:
                 self._runs.fetch(message.fetch, driver)
             case "inspect":
                 self._runs.inspect(message.inspect, driver)
+            case "transfer":
+                self._transfers.handle(message.transfer, driver)
 
 
 def _forget_logging() -> None:

@@ -24,6 +24,7 @@ from farcell_runtime.executor.cell import Cell, Outcome
 from farcell_runtime.executor.comms import Comms
 from farcell_runtime.executor.company import Company
 from farcell_runtime.executor.failure import Failure
+from farcell_runtime.executor.form import form_of
 from farcell_runtime.executor.interrupt import Interruptible, Interrupts
 from farcell_runtime.executor.kernel import WorkerKernel
 from farcell_runtime.executor.packaging import serialise_pip
@@ -276,6 +277,13 @@ class Runs:
             case "complete":
                 text, matches = self._shell.complete(request.text, request.text, request.cursor)
                 found: object = {"text": text, "matches": matches}
+            case "tooltip":
+                found = self._shell.tooltip(*json.loads(request.text))
+            case "forms":
+                values = {name: codec.home().get(name) for name in json.loads(request.text)}
+                found = {name: form for name, value in values.items() if (form := form_of(value))}
+            case "inspection":
+                found = self._shell.inspection(*json.loads(request.text))
             case "packages":
                 found = packages.versions()
             case "differing":
