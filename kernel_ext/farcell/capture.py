@@ -142,6 +142,9 @@ class _Reader:
             case ast.Constant():
                 if isinstance(node.value, str):
                     self._reads.maybe |= mentioned(node.value)
+            case ast.BinOp():
+                self.expression(node.left, scope)
+                self.expression(node.right, scope)
             case ast.Call():
                 self._call(node, scope)
             case ast.Lambda():

@@ -27,7 +27,7 @@ from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.fingerprints import Fingerprints
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.segments import Pool
-from farcell_runtime.sharing import is_alone, sharing
+from farcell_runtime.sharing import sharing
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
 from farcell_runtime.values import Differs, Patch, Pieces, Values
@@ -381,14 +381,15 @@ class Names:
             for name in names
             if name in namespace
             and not is_immutable(namespace[name])
-            and not is_alone(namespace, name)
+            and not self._here.is_alone(namespace, name)
         }
         if not waiting:
             return []
         values = {name: namespace[name] for name in self.directory if name in namespace}
         groups: list[set[str]] = []
+        looked: dict[str, tuple[set[int], bool]] = {}
         while waiting:
-            group = sharing(values, [waiting.pop()])
+            group = sharing(values, [waiting.pop()], looked)
             waiting -= group
             if len(group) > 1:
                 groups.append(group)

@@ -230,7 +230,7 @@ class Notebook:
             header=header,
             execution_count=number,
             stdin_allowed=True,
-            filename=self.shell.compile.get_code_name(code, code, number),
+            filename=front_end.code_name(self.shell, code, number),
             ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
             forget=shipment.forget,
             parent=front_end.parent_json(self.shell),

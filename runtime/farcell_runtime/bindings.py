@@ -87,7 +87,7 @@ class Bindings:
             for name in reached
             if name in namespace and not self._is_hidden(name) and not is_immutable(namespace[name])
         ]
-        touched = {name for name in mentioned if is_alone(namespace, name)}
+        touched = {name for name in mentioned if self.is_alone(namespace, name)}
         mutable = [name for name in mentioned if name not in touched]
         now = self._visible(namespace)
         if mutable:
@@ -107,6 +107,11 @@ class Bindings:
         gone = [name for name in itertools.chain(kept, weak) if name not in now]
         self._changed = [binding.name for binding in found]
         return found, gone
+
+    def is_alone(self, namespace: Mapping[str, Any], name: str) -> bool:
+        """Whether no other value has a part in common with that of ``name``; false if unknown."""
+        kept = self._kept.get(name, _ABSENT) is namespace[name]
+        return is_alone(namespace, name, others=int(kept))
 
     def by_identity(self, namespace: Mapping[str, Any]) -> dict[int, str]:
         """For each value that shares a mutable part with others: the first name of its group.

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import xxhash
 
-from farcell_runtime import codec
+from farcell_runtime import codec, plain
 from farcell_runtime.bindings import type_name
 from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import InternalError
@@ -19,8 +18,6 @@ from farcell_runtime.sharing import leaders
 from farcell_runtime.sizes import size_text
 
 _REPR_CHARACTERS = 500
-# Notebooks have thousands of these, and to look for code in them takes ten times as long.
-_SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 # A larger pickle, buffers not counted, is not made again to know what this side would make of it.
 _LARGE_PICKLE_BYTES = 1 << 20
 _GLANCE_BYTES = 16 << 20  # of larger buffers a few chunks are looked at first
@@ -92,27 +89,46 @@ class Answer:
 
 @dataclass
 class Pieces:
-    """What ``Values.pieces`` found: the pickle of each name, or why it can't travel."""
+    """What ``Values.pieces`` found: the pickle of each name, or why it can't travel.
+
+    Attributes:
+        pickles: of values that go each by itself.
+        plain: of those that go together.
+        digests: what each value is known by, as far as that was asked for; of plain ones always.
+    """
 
     pickles: dict[str, Pickled] = field(default_factory=dict)
+    plain: dict[str, bytes] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
-    _digests: dict[str, Digest] = field(default_factory=dict)
+    digests: dict[str, Digest | bytes] = field(default_factory=dict)
 
     @property
     def sizes(self) -> dict[str, int]:
         """How many bytes each name's value is."""
-        return {name: pickled.size_bytes for name, pickled in self.pickles.items()}
+        sizes = {name: len(data) for name, data in self.plain.items()}
+        return sizes | {name: pickled.size_bytes for name, pickled in self.pickles.items()}
 
     @property
     def reads(self) -> set[str]:
         """The names of the notebook that functions in the values read."""
         return {name for pickled in self.pickles.values() for name in pickled.reads}
 
-    def is_rewritten(self, name: str, before: Digest) -> bool:
+    def reads_of(self, name: str) -> frozenset[str]:
+        """The names of the notebook that functions in the value of ``name`` read."""
+        return self.pickles[name].reads if name in self.pickles else frozenset()
+
+    def drop(self, name: str) -> None:
+        """``name`` does not travel after all."""
+        self.plain.pop(name, None)
+        self.pickles.pop(name, None)
+
+    def is_rewritten(self, name: str, before: Digest | bytes) -> bool:
         """Whether it is clear at a glance that most of a large value is not what it was."""
-        if name in self._digests:
+        if name in self.digests:
             return False  # it is known exactly
+        if isinstance(before, bytes):
+            return True
         for number, raw in enumerate(self.pickles[name].buffers):
             buffer = memoryview(raw)
             if buffer.nbytes < _GLANCE_BYTES:
@@ -129,11 +145,11 @@ class Pieces:
             )
         return False
 
-    def digest(self, name: str) -> Digest:
-        """The digest of the value of ``name``: computed when it is asked for."""
-        if name not in self._digests:
-            self._digests[name] = self.fingerprints.digest(self.pickles[name])
-        return self._digests[name]
+    def digest(self, name: str) -> Digest | bytes:
+        """What the value of ``name`` is known by: computed when it is asked for."""
+        if name not in self.digests:
+            self.digests[name] = self.fingerprints.digest(self.pickles[name])
+        return self.digests[name]
 
 
 class Values:
@@ -152,8 +168,8 @@ class Values:
         """``bind`` puts values that arrived into the namespace, by default without more ado."""
         self._namespace = namespace
         self._bind = bind or (lambda values: namespace().update(values))
-        self._synced: dict[str, Digest] = {}
-        self._doubted: dict[str, Digest] = {}
+        self._synced: dict[str, Digest | bytes] = {}
+        self._doubted: dict[str, Digest | bytes] = {}
 
     def forget(self, names: Iterable[str] | None = None) -> None:
         """The other side has none of these names any more; of no name, if none are given."""
@@ -185,19 +201,24 @@ class Values:
             self._bind(values)
             received |= values
             for name, value in values.items():
-                self._note(name, value, item, parcel.fingerprints, alone=len(values) == 1)
+                if (data := plain.pickled(value)) is not None:
+                    self._synced[name] = plain.mark(data)
+                    self._doubted.pop(name, None)
+                else:
+                    self._note(name, value, item, parcel.fingerprints, alone=len(values) == 1)
         return received
 
     def pieces(self, names: Iterable[str]) -> Pieces:
-        """Pickle each of ``names`` by itself."""
+        """Pickle each of ``names``."""
         namespace = self._namespace()
         found = Pieces()
         for name in sorted(names):
             if name not in namespace:
                 continue
             value = namespace[name]
-            if type(value) in _SIMPLE:
-                found.pickles[name] = _simple(name, value)
+            if (data := plain.pickled(value)) is not None:
+                found.plain[name] = data
+                found.digests[name] = plain.mark(data)
                 continue
             try:
                 found.pickles[name] = codec.dump({name: value}, explicit=(value,))
@@ -232,10 +253,23 @@ class Values:
         if not changed:
             return None, same
         parcel = Parcel(fingerprints=pieces.fingerprints)
-        for group in self._in_order(pieces, changed):
+        namespace = self._namespace()
+        values = {name: namespace[name] for name in sorted(changed)}
+        mutable = {name: value for name, value in values.items() if type(value) not in ATOMS}
+        leader = leaders(mutable, mutable)
+        # What shares a part with a value that isn't plain goes with that.
+        others = {leader.get(name) for name in changed if name not in pieces.plain} - {None}
+        small = {
+            name: value
+            for name, value in values.items()
+            if name in pieces.plain and leader.get(name) not in others
+        }
+        if small:
+            parcel.items.append(Pickled(plain.dump(small), (), frozenset()))
+        for group in self._in_order(pieces, changed - small.keys(), leader):
             if len(group) > 1:
-                values = {name: self._namespace()[name] for name in group}
-                parcel.items.append(codec.dump(codec.to_bind(values), explicit=values.values()))
+                bound = {name: values[name] for name in group}
+                parcel.items.append(codec.dump(codec.to_bind(bound), explicit=bound.values()))
             else:
                 patch = None if anew else self._patch_of(pieces, group[0])
                 parcel.items.append(patch or pieces.pickles[group[0]])
@@ -266,7 +300,7 @@ class Values:
         for name, size in answer.sizes.items() if most_bytes else ():
             if size > most_bytes and (anew or self._differs(pieces, name)):
                 answer.too_large.append(name)
-                del pieces.pickles[name]
+                pieces.drop(name)
                 answer.missing[name] = (
                     f"it is {size_text(size)} large, and not over {size_text(most_bytes)} "
                     "is fetched unasked"
@@ -274,8 +308,10 @@ class Values:
         for name in answer.missing:
             answer.types[name] = type_name(namespace[name])
             answer.reprs[name] = _short_repr(namespace[name])
-        answer.parcel, answer.unchanged = self.join(pieces, pieces.pickles, anew=anew)
-        answer.going = [name for name in pieces.pickles if name not in answer.unchanged]
+        going = [*pieces.plain, *pieces.pickles]
+        answer.parcel, answer.unchanged = self.join(pieces, going, anew=anew)
+        unchanged = set(answer.unchanged)
+        answer.going = [name for name in going if name not in unchanged]
         return answer, pieces
 
     def _differs(self, pieces: Pieces, name: str) -> bool:
@@ -284,11 +320,10 @@ class Values:
             return True
         return synced != pieces.digest(name)
 
-    def _in_order(self, pieces: Pieces, names: set[str]) -> list[list[str]]:
+    def _in_order(self, pieces: Pieces, names: set[str], leader: dict[str, str]) -> list[list[str]]:
         """``names``, those together whose values share an object; what one reads comes first."""
         namespace = self._namespace()
         values = {name: namespace[name] for name in sorted(names)}
-        leader = leaders(values, values)
         by_identity: dict[int, str] = {}
         for name, value in values.items():
             if type(value) not in ATOMS:
@@ -301,7 +336,7 @@ class Values:
             first: sorted(
                 leader.get(other, other)
                 for name in group
-                for other in pieces.pickles[name].reads & names
+                for other in pieces.reads_of(name) & names
             )
             for first, group in groups.items()
         }
@@ -310,13 +345,16 @@ class Values:
     def _patch_of(self, pieces: Pieces, name: str) -> Patch | None:
         """What has changed in the value of ``name`` since it was last sent, if that is little."""
         synced = self._synced.get(name)
-        if synced is None or not any(size > CHUNK_BYTES for size in synced.sizes):
+        if not isinstance(synced, Digest):
+            return None
+        if not any(size > CHUNK_BYTES for size in synced.sizes):
             return None
         if pieces.is_rewritten(name, synced):
             return None
         if len(synced.sizes) > 1 and not _is_ordered(self._namespace()[name]):
             return None
-        places = pieces.digest(name).changed_chunks(synced)
+        now = pieces.digest(name)
+        places = now.changed_chunks(synced) if isinstance(now, Digest) else None
         count = sum(-(-size // CHUNK_BYTES) for size in synced.sizes)
         buffers = [memoryview(buffer) for buffer in pieces.pickles[name].buffers]
         if not places or len(places) > _MOST_PATCHED * count:
@@ -351,7 +389,7 @@ class Values:
                 part[:] = new
         except (IndexError, TypeError, ValueError) as error:
             raise Differs(f"'{patch.name}' is not what was sent before: {error}") from error
-        if known is not None and known.sizes == tuple(buffer.nbytes for buffer in buffers):
+        if isinstance(known, Digest) and known.sizes == tuple(buffer.nbytes for buffer in buffers):
             self._synced[patch.name] = known.patched(
                 patch.places, map(xxhash.xxh3_64_digest, patch.chunks)
             )
@@ -362,9 +400,7 @@ class Values:
         """``value``, which came in ``item``, is what the other side has under ``name``."""
         self._doubted.pop(name, None)
         pickled = item
-        if type(value) in _SIMPLE:
-            pickled = _simple(name, value)
-        elif not alone or len(item.data) <= _LARGE_PICKLE_BYTES:
+        if not alone or len(item.data) <= _LARGE_PICKLE_BYTES:
             # Its pickle here need not be that of the other side, which is what later ones of here
             # are compared with.
             try:
@@ -381,10 +417,6 @@ def _form(value: Any) -> str:
     if found[0] is None:
         return ""
     return " ".join(str(each) for each in found if each is not None) + ": "
-
-
-def _simple(name: str, value: object) -> Pickled:
-    return Pickled(pickle.dumps({name: value}, protocol=5), (), frozenset())
 
 
 def _is_ordered(value: object) -> bool:
