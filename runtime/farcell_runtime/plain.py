@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import xxhash
 
-_ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
+ATOMS = frozenset({int, float, complex, bool, str, bytes, type(None)})
 _CONTAINERS = frozenset({list, dict, tuple, set, frozenset})
 _MOST_BYTES = 4096  # of the pickle
 _MOST_ITEMS = 1000  # of a container, without looking into them
@@ -22,7 +22,7 @@ _KEPT_BYTES = 64  # a longer pickle is known by its hash
 def pickled(value: object) -> bytes | None:
     """The pickle of a value that is plain and small; none of others."""
     kind: type = type(value)
-    if kind in _ATOMS:
+    if kind in ATOMS:
         data = pickle.dumps(value, protocol=5)
         return data if len(data) <= _MOST_BYTES else None
     if kind not in _CONTAINERS or len(value) > _MOST_ITEMS:  # type: ignore[arg-type]

@@ -75,7 +75,10 @@ def _is_closed(value: object) -> bool:
             elif kind is array:
                 if part.dtype.hasobject:
                     return False
-                if part.base is not None:
+                if type(part.base) is bytearray:  # it arrived in a pickle, as have thousands
+                    if sys.getrefcount(part.base) != _LONE_REFERENCES:
+                        return False
+                elif part.base is not None:
                     inner.append(part.base)
             elif kind is memoryview:
                 if not _is_own_memory(part):
@@ -98,11 +101,10 @@ def _holds_atoms(container: Any) -> bool:
 
 def _is_own_memory(view: memoryview) -> bool:
     """Whether what ``view`` shows is of no use to others: its part of what arrived is its own."""
-    memory: Any = view.obj
-    if type(memory) is bytearray:
-        del view
-        return sys.getrefcount(memory) == _LONE_REFERENCES + 1
-    return type(memory) in (bytes, mmap.mmap)
+    kind = type(view.obj)
+    if kind is bytearray:
+        return sys.getrefcount(view.obj) == _LONE_REFERENCES
+    return kind in (bytes, mmap.mmap)
 
 
 def sharing(
