@@ -1,8 +1,4 @@
-"""What a cell reads, from its syntax: so that just that can be sent before it runs.
-
-The answer errs on one side only: a name that the cell may look up in the notebook's namespace
-before it has bound it there itself is always in it.
-"""
+"""What a cell reads, by its syntax; a name that it may look up before it binds it always counts."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ from farcell.parsing import Transform, parsed
 from farcell.scope import Scope, assigned_names, with_type_parameters
 from farcell_runtime.reads import mentioned
 
-_BARE = re.compile(r"(?<![\w.])[^\W\d]\w*")  # an identifier that is no attribute
+_BARE = re.compile(r"(?<![\w.])[^\W\d]\w*")  # an identifier, no attribute
 _EXPANDED = re.compile(r"\{([^{}]*)\}|(?<!\$)\$([^\W\d]\w*)")
 _FORMULA = re.compile(r"^[^/]*~[^/]+$")
 
@@ -145,6 +141,9 @@ class _Reader:
             case ast.Constant():
                 if isinstance(node.value, str):
                     self._reads.maybe |= mentioned(node.value)
+            case ast.BinOp():
+                for side in (node.left, node.right):
+                    self.expression(side, scope)
             case ast.Call():
                 self._call(node, scope)
             case ast.Lambda():

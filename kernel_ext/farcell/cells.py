@@ -418,7 +418,7 @@ class Cells:
                 header=header,
                 execution_count=number,
                 stdin_allowed=not background,
-                filename=self._shell.compile.get_code_name(code, code, number),
+                filename=front_end.code_name(self._shell, code, number),
                 ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
                 forget=shipment.forget,
                 parent=front_end.parent_json(self._shell),

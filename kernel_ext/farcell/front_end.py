@@ -9,6 +9,9 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import xxhash
+
+_LONG_CODE = 1000
 _ENCODER = json.JSONEncoder(default=str)
 
 
@@ -22,6 +25,13 @@ def parent_json(shell: Any) -> bytes:
 def cell_id(shell: Any) -> str:
     """The cell's id; empty where it has none."""
     return str(parent_of(shell).get("metadata", {}).get("cellId", ""))
+
+
+def code_name(shell: Any, code: str, number: int) -> str:
+    """What the notebook calls the code of a cell, in tracebacks and to debuggers."""
+    # ipykernel hashes the code in Python, which takes milliseconds if it is long.
+    key = code if len(code) <= _LONG_CODE else xxhash.xxh3_128_hexdigest(code.encode())
+    return str(shell.compile.get_code_name(key, key, number))
 
 
 def notebook_path() -> str:

@@ -26,12 +26,13 @@ from farcell.shipment import Shipment, groups_of, moved, reasons, submodules
 from farcell.stops import stops_held
 from farcell_runtime.bindings import RESULTS, Bindings, imported, is_hidden, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
+from farcell_runtime.pieces import Pieces
 from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import ANY_NAME, closure, mentioned, readers, value_reads
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
-from farcell_runtime.values import Parcel, Pieces, Values
+from farcell_runtime.values import Parcel, Values
 
 _SMALL_BYTES = 64 << 10  # what a string only mentions is sent along up to this size
 
@@ -362,7 +363,7 @@ class Names:
         values = self.values_for(gang)
         wanted = set(self.directory.lacking(gang, certain | perhaps))
         while True:
-            groups = groups_of(certain | wanted, namespace, self.directory)
+            groups = groups_of(certain | wanted, namespace, self.directory, self._here.is_alone)
             for group in groups:
                 if self.directory.lacking(gang, group):
                     wanted |= group

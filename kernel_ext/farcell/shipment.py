@@ -11,7 +11,7 @@ from typing import Any
 
 from farcell.capture import Reads
 from farcell_runtime.bindings import is_immutable
-from farcell_runtime.sharing import is_alone, sharing
+from farcell_runtime.sharing import sharing
 from farcell_runtime.transport.payload import Packed
 from farcell_runtime.values import Parcel
 
@@ -127,11 +127,15 @@ def reasons(
 
 
 def groups_of(
-    names: Iterable[str], namespace: Mapping[str, Any], known: Iterable[str]
+    names: Iterable[str],
+    namespace: Mapping[str, Any],
+    known: Iterable[str],
+    is_alone: Callable[[Mapping[str, Any], str], bool],
 ) -> list[set[str]]:
     """The sets of ``known`` names whose values share a mutable part, for those among ``names``.
 
-    They go together, so that they share it there too.
+    They go together, so that they share it there too. Of a name that ``is_alone``, that is known
+    without looking.
     """
     waiting = {
         name
@@ -142,8 +146,9 @@ def groups_of(
         return []
     values = {name: namespace[name] for name in known if name in namespace}
     groups: list[set[str]] = []
+    looked: dict[str, tuple[set[int], bool]] = {}
     while waiting:
-        group = sharing(values, [waiting.pop()])
+        group = sharing(values, [waiting.pop()], looked)
         waiting -= group
         if len(group) > 1:
             groups.append(group)

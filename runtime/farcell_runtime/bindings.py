@@ -88,8 +88,9 @@ class Bindings:
             for name in reached
             if name in namespace and not self._is_hidden(name) and not is_immutable(namespace[name])
         ]
-        touched = {name for name in mentioned if is_alone(namespace, name)}
+        touched = {name for name in mentioned if self.is_alone(namespace, name)}
         mutable = [name for name in mentioned if name not in touched]
+        alone = frozenset(touched)
         now = self._visible(namespace)
         if mutable:
             touched |= sharing(now, mutable)
@@ -106,18 +107,30 @@ class Bindings:
             elif name in touched:
                 found.append(Binding(name, type_name(value), bound=False))
         gone = [name for name in itertools.chain(kept, weak) if name not in now]
-        self._changed = [binding.name for binding in found]
+        self._changed = [binding.name for binding in found if binding.name not in alone]
         return found, gone
+
+    def is_alone(self, namespace: Mapping[str, Any], name: str) -> bool:
+        """Whether no other value has a part in common with that of ``name``; false if unknown."""
+        kept = self._kept.get(name, _ABSENT) is namespace[name]
+        return is_alone(namespace, name, others=int(kept))
 
     def by_identity(self, namespace: Mapping[str, Any]) -> dict[int, str]:
         """For each value that shares a mutable part with others: the first name of its group.
 
         By the value's id, and only in the groups of what ``changes`` has found.
         """
-        if not self._changed:
+        linked = [
+            name
+            for name in self._changed
+            if name in namespace
+            and type(namespace[name]) not in ATOMS
+            and not self.is_alone(namespace, name)
+        ]
+        if not linked:
             return {}
         visible = self._visible(namespace)
-        first = leaders(visible, self._changed)
+        first = leaders(visible, linked)
         return {id(visible[name]): leader for name, leader in first.items()}
 
     def _is_hidden(self, name: str) -> bool:

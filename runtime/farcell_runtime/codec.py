@@ -7,7 +7,6 @@ is told to the sender, so that those can go along.
 
 from __future__ import annotations
 
-import contextlib
 import enum
 import io
 import linecache
@@ -107,9 +106,10 @@ def load(data: bytes | memoryview, buffers: Iterable[bytes | bytearray | memoryv
 
 
 def _contiguous(buffer: pickle.PickleBuffer) -> memoryview:
-    with contextlib.suppress(BufferError):
+    try:
         return buffer.raw()
-    raise CannotPickle("", "holds a buffer that is not contiguous")
+    except BufferError:
+        raise CannotPickle("", "holds a buffer that is not contiguous") from None
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -164,7 +164,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return NotImplemented
         if kind is types.CellType and id(obj) in self._cells:
             return _make_cell, ()
-        parts = reducers.reduced(obj) or self._roots.reduced(obj)
+        parts = self._roots.reduced(obj) or reducers.reduced(obj)
         if parts is not None:
             return parts
         reduced = super().reducer_override(obj)

@@ -55,7 +55,9 @@ class Arrival:
         held = namespace.get(name)
         lives, arrived = held is self.living[name], held is self.values[name]
         del held
-        if is_alone(self.living, name, lives) or not is_alone(self.values, name, arrived):
+        if is_alone(self.living, name, others=lives) or not is_alone(
+            self.values, name, others=arrived
+        ):
             return
         living, array = self.living[name], self.values[name]
         if living.shape == array.shape and living.dtype == array.dtype and living.flags.writeable:

@@ -16,12 +16,19 @@ from typing import Any
 
 Parts = tuple[Any, ...]
 
+# A smaller array travels within the pickle: as a buffer of its own it costs many times as much.
+_SMALL_ARRAY_BYTES = 4096
+_NUMBERS = frozenset("?bBhHiIlLqQefdgFDG")  # numpy's letters for types that are only numbers
+
 
 def reduced(value: Any) -> Parts | None:
     """What ``value`` is to be rebuilt from, as ``__reduce__`` says it; none for most values."""
     kind = type(value)
     if (reduce := _REDUCERS.get(kind)) is not None:
         return reduce(value)
+    if kind.__name__ == "ndarray" and kind.__module__ == "numpy":
+        _REDUCERS[kind] = _small_array
+        return _small_array(value)
     if kind.__module__ == "torch.storage":
         return _storage(value)
     if isinstance(value, io.IOBase):
@@ -114,6 +121,18 @@ def _cached(function: Any, parameters: dict[str, Any], attributes: dict[str, Any
     return wrapper
 
 
+def _small_array(value: Any) -> Parts | None:
+    """A small array of numbers in two calls of C: NumPy itself takes eight, and some of Python."""
+    if (
+        value.nbytes > _SMALL_ARRAY_BYTES
+        or value.dtype.char not in _NUMBERS
+        or not value.flags.carray  # contiguous, aligned, writable
+    ):
+        return None
+    # Of the array itself, which may be an index, bytearray would make so many zeros.
+    return type(value), (value.shape, value.dtype, bytearray(memoryview(value)))
+
+
 def _storage(value: Any) -> Parts | None:
     """The memory of tensors, out of band: torch itself would copy it into the pickle."""
     if isinstance(value, _torch().TypedStorage):
@@ -164,7 +183,7 @@ _CONSTANTS: dict[type, str] = {
 }
 # What pickle can't take apart, though its parts can travel: a cached property holds a lock in
 # Python 3.11, single-dispatch functions hold weak dictionaries.
-_REDUCERS: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+_REDUCERS: dict[type, Callable[[Any], Parts | None]] = {
     **dict.fromkeys(_CONSTANTS, _constant),
     functools.cached_property: _cached_property,
     weakref.WeakKeyDictionary: _weak_dict,

@@ -23,11 +23,13 @@ import time
 import weakref
 from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
+from farcell_runtime.cores import spread
 from farcell_runtime.errors import UsageError
-from farcell_runtime.fingerprints import Fingerprints, chunks
+from farcell_runtime.fingerprints import MANY_CHUNKS, Fingerprints, chunks
 
 _GRAIN_BYTES = 1 << 20
 _KEPT_IDLE_S = 60.0
@@ -49,14 +51,29 @@ class Segment:
 
     def write(self, start: int, part: memoryview, fingerprints: Fingerprints) -> None:
         """Copy ``part`` to ``start``, and have ``fingerprints`` know its hashes."""
+        pieces = list(chunks(part.cast("B"))) if part.nbytes else []
+        starts = itertools.accumulate((piece.nbytes for piece in pieces), initial=start)
         known = fingerprints.knows(part)
-        hashes: list[bytes] = []
-        if part.nbytes:
-            for piece in chunks(part.cast("B")):
-                self._copy(start, piece)
-                if not known:  # while it is in the processor's cache
-                    hashes.append(xxhash.xxh3_64_digest(piece))
-                start += piece.nbytes
+        numpy: Any = sys.modules.get("numpy")
+        array: Any = None
+        if self._map is not None and numpy is not None and len(pieces) >= MANY_CHUNKS:
+            array = numpy.frombuffer(self._map, "u1")
+
+        def copy(place: tuple[int, memoryview]) -> bytes:
+            begin, piece = place
+            if array is None:
+                self._copy(begin, piece)
+            else:  # which lets other threads copy at the same time
+                assert numpy is not None
+                numpy.copyto(array[begin : begin + piece.nbytes], numpy.frombuffer(piece, "u1"))
+            # While it is in the processor's cache.
+            return b"" if known else xxhash.xxh3_64_digest(piece)
+
+        places = list(zip(starts, pieces, strict=False))
+        try:
+            hashes = list(map(copy, places)) if array is None else spread(copy, places)
+        finally:
+            array = None  # what it shows could not be closed
         if not known:
             fingerprints.learn(part, b"".join(hashes))
 

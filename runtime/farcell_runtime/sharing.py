@@ -10,6 +10,7 @@ import gc
 import io
 import itertools
 import logging
+import mmap
 import sys
 import threading
 import types
@@ -22,7 +23,7 @@ from farcell_runtime.reads import ATOMS, cell_parts
 _ATOMS = ATOMS - {bytearray}
 # How many objects of one value are looked at, breadth first: of one whose change is asked about,
 # and of each of the others.
-_MOST_OF_CHANGED, _MOST_OF_OTHERS = 5000, 2000
+_MOST_OF_CHANGED, _MOST_OF_OTHERS = 20_000, 2000
 # What slices of a memoryview have in common.
 _MANAGED_BUFFER = type(gc.get_referents(memoryview(b""))[0])
 _PLAIN = frozenset({list, tuple, set, frozenset, collections.deque})
@@ -41,43 +42,88 @@ _THROUGH = (
 )  # fmt: skip
 
 
-_PROBE = {"": object()}
+_PROBE = {"": [bytearray()]}
 _LONE_REFERENCES = sys.getrefcount(_PROBE[""])
-_OWN_MEMORY = (type(None), memoryview)
+_INNER_REFERENCES = set(map(sys.getrefcount, gc.get_referents(_PROBE[""])))
+_CONTAINERS = frozenset({list, dict, tuple, set, frozenset, collections.deque})
 
 
-def _references_of_variable() -> int:
-    value = _PROBE[""]
-    return sys.getrefcount(value)
+def is_alone(namespace: Mapping[str, Any], name: str, *, others: int = 0) -> bool:
+    """Whether no other value has a part in common with what ``namespace`` has under ``name``.
 
+    That is so if all that refers to its parts is itself, without looking through the others. Of
+    what is not made of containers and arrays alone this is not known, and so false.
 
-_LONE_REFERENCES_OF_VARIABLE = _references_of_variable()
-
-
-def is_alone(namespace: Mapping[str, Any], name: str, known: int = 0) -> bool:
-    """Whether only ``namespace``, and ``known`` others, refers to its array under ``name``.
-
-    Then no other value has a part in common with it, without looking through them all. Of what is
-    no array, or a view of one, this is not known, and so false.
+    Args:
+        others: how many references to the value there are beside that of ``namespace``.
     """
-    if sys.getrefcount(namespace[name]) != _LONE_REFERENCES + known:
-        return False
-    kind = type(namespace[name])
-    if kind.__name__ != "ndarray" or kind.__module__ != "numpy" or namespace[name].dtype.hasobject:
-        return False
-    base = namespace[name].base
-    if type(base) is not kind:
-        return type(base) in _OWN_MEMORY
-    # One that has arrived is a view of the array over its buffer, and so are all views of it.
-    return type(base.base) is memoryview and sys.getrefcount(base) == _LONE_REFERENCES_OF_VARIABLE
+    return sys.getrefcount(namespace[name]) == _LONE_REFERENCES + others and _is_closed(
+        namespace[name]
+    )
 
 
-def sharing(values: Mapping[str, object], names: Iterable[str]) -> set[str]:
+def _is_closed(value: object) -> bool:
+    """Whether nothing but ``value`` refers to what it holds, at any depth."""
+    numpy: Any = sys.modules.get("numpy")
+    array = getattr(numpy, "ndarray", None)
+    level: list[Any] = [value]
+    count = 0
+    while level:
+        inner: list[Any] = []
+        for part in level:
+            kind: Any = type(part)
+            if kind in _CONTAINERS:
+                if not _holds_atoms(part):
+                    inner += [each for each in gc.get_referents(part) if type(each) not in _ATOMS]
+            elif kind is array:
+                if part.dtype.hasobject:
+                    return False
+                if type(part.base) is bytearray:  # it arrived in a pickle, as have thousands
+                    if sys.getrefcount(part.base) != _LONE_REFERENCES:
+                        return False
+                elif part.base is not None:
+                    inner.append(part.base)
+            elif kind is memoryview:
+                if not _is_own_memory(part):
+                    return False
+            elif kind is not bytearray:
+                return False
+        count += len(inner)
+        if count > _MOST_OF_CHANGED or not set(map(sys.getrefcount, inner)) <= _INNER_REFERENCES:
+            return False
+        level = inner
+    return True
+
+
+def _holds_atoms(container: Any) -> bool:
+    items = container.values() if type(container) is dict else container
+    return len(container) > _SAMPLE and all(
+        type(item) in _ATOMS for item in itertools.islice(items, _SAMPLE)
+    )
+
+
+def _is_own_memory(view: memoryview) -> bool:
+    """Whether what ``view`` shows is of no use to others: its part of what arrived is its own."""
+    kind = type(view.obj)
+    if kind is bytearray:
+        return sys.getrefcount(view.obj) == _LONE_REFERENCES
+    return kind in (bytes, mmap.mmap)
+
+
+def sharing(
+    values: Mapping[str, object],
+    names: Iterable[str],
+    looked: dict[str, tuple[set[int], bool]] | None = None,
+) -> set[str]:
     """The names in ``values`` whose value has a mutable part in common with those of ``names``.
 
     ``names`` are among them, if their values have mutable parts at all. Another value that is too
     large to be looked through counts as one that has.
+
+    Args:
+        looked: what was found in values, for the next call with the same.
     """
+    looked = {} if looked is None else looked
     found: set[str] = set()
     parts: set[int] = set()
     known = [name for name in names if name in values]
@@ -91,7 +137,10 @@ def sharing(values: Mapping[str, object], names: Iterable[str]) -> set[str]:
     for name, value in values.items():
         if name in found or type(value) in _ATOMS:
             continue
-        mine, complete = mutable_parts(value)
+        if name not in looked:
+            mine, complete = mutable_parts(value)
+            looked[name] = mine, complete or _is_closed(value)
+        mine, complete = looked[name]
         if not complete or not mine.isdisjoint(parts):
             found.add(name)
     return found

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import xxhash
 
-from farcell_runtime import codec
+from farcell_runtime import codec, plain
 from farcell_runtime.bindings import type_name
 from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import InternalError
 from farcell_runtime.fingerprints import CHUNK_BYTES, Digest, Fingerprints, chunks
+from farcell_runtime.pieces import Pieces
 from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import ATOMS, in_order
 from farcell_runtime.sharing import leaders
 from farcell_runtime.sizes import size_text
 
 _REPR_CHARACTERS = 500
-# Notebooks have thousands of these, and to look for code in them takes ten times as long.
-_SIMPLE = frozenset({int, float, complex, bool, str, bytes, type(None)})
 # A larger pickle, buffers not counted, is not made again to know what this side would make of it.
 _LARGE_PICKLE_BYTES = 1 << 20
-_GLANCE_BYTES = 16 << 20  # of larger buffers a few chunks are looked at first
+_FEW = 16  # values that go in a pickle each
 _MOST_PATCHED = 0.5  # of a value's chunks: if more have changed, it is sent as a whole
 
 
@@ -93,52 +91,6 @@ class Answer:
     sizes: dict[str, int] = field(default_factory=dict)
 
 
-@dataclass
-class Pieces:
-    """What ``Values.pieces`` found: the pickle of each name, or why it can't travel."""
-
-    pickles: dict[str, Pickled] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    fingerprints: Fingerprints = field(default_factory=Fingerprints)
-    _digests: dict[str, Digest] = field(default_factory=dict)
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """How many bytes each name's value is."""
-        return {name: pickled.size_bytes for name, pickled in self.pickles.items()}
-
-    @property
-    def reads(self) -> set[str]:
-        """The names of the notebook that functions in the values read."""
-        return {name for pickled in self.pickles.values() for name in pickled.reads}
-
-    def is_rewritten(self, name: str, before: Digest) -> bool:
-        """Whether it is clear at a glance that most of a large value is not what it was."""
-        if name in self._digests:
-            return False  # it is known exactly
-        for number, raw in enumerate(self.pickles[name].buffers):
-            buffer = memoryview(raw)
-            if buffer.nbytes < _GLANCE_BYTES:
-                continue
-            if number >= len(before.sizes) or before.sizes[number] != buffer.nbytes:
-                return True
-            parts = buffer.cast("B")
-            last = (buffer.nbytes - 1) // CHUNK_BYTES
-            looks = (0, last // 3, last * 2 // 3, last)
-            return not any(
-                xxhash.xxh3_64_digest(parts[look * CHUNK_BYTES : (look + 1) * CHUNK_BYTES])
-                == before.chunk(number, look)
-                for look in looks
-            )
-        return False
-
-    def digest(self, name: str) -> Digest:
-        """The digest of the value of ``name``: computed when it is asked for."""
-        if name not in self._digests:
-            self._digests[name] = self.fingerprints.digest(self.pickles[name])
-        return self._digests[name]
-
-
 class Values:
     """One side of a namespace that two processes share.
 
@@ -155,8 +107,8 @@ class Values:
         """``bind`` pours what arrived, and puts the values into the namespace."""
         self._namespace = namespace
         self._bind = bind
-        self._synced: dict[str, Digest] = {}
-        self._doubted: dict[str, Digest] = {}
+        self._synced: dict[str, Digest | bytes] = {}
+        self._doubted: dict[str, Digest | bytes] = {}
         self._rebound: set[str] = set()
         self._groups: dict[str, frozenset[str]] = {}  # of names that shared a part when exchanged
         self._going: list[list[str]] = []
@@ -190,21 +142,28 @@ class Values:
     def _group(self, name: str) -> frozenset[str]:
         return self._groups.get(name, frozenset((name,)))
 
-    def _note_group(self, names: Iterable[str]) -> None:
-        """Both sides have these names as parts of one graph, or one name alone."""
-        group = frozenset(names)
-        for name in group:
-            # Those that it was with before are without it now.
-            for other in self._groups.pop(name, ()):
-                if other not in group and other in self._groups:
-                    self._groups[other] -= {name}
-        if len(group) > 1:
-            self._groups.update(dict.fromkeys(group, group))
+    def _note_groups(self, groups: Iterable[list[str]]) -> None:
+        """Both sides have the names of each group as parts of one graph, or one name alone."""
+        for names in groups:
+            group = frozenset(names)
+            for name in group:
+                # Those that it was with before are without it now.
+                for other in self._groups.pop(name, ()):
+                    if other not in group and other in self._groups:
+                        self._groups[other] -= {name}
+            if len(group) > 1:
+                self._groups.update(dict.fromkeys(group, group))
+
+    def _now_synced(self, name: str, digest: Digest | bytes) -> None:
+        self._synced[name] = digest
+        self._doubted.pop(name, None)
+        self._rebound.discard(name)
 
     def differing(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` whose value here is not the one that the other side had last."""
         pieces = self.pieces(names)
-        return [name for name in names if name not in pieces.pickles or self._differs(pieces, name)]
+        here = pieces.plain.keys() | pieces.pickles.keys()
+        return [name for name in names if name not in here or self._differs(pieces, name)]
 
     def confirm(self, names: Iterable[str]) -> None:
         """The other side has not changed these names after all."""
@@ -229,21 +188,25 @@ class Values:
             received |= arrival.values
             alone = len(arrival.values) == 1
             for name, value in arrival.values.items():
-                self._note(name, value, item, parcel.fingerprints, alone=alone)
-            self._note_group(arrival.values)
+                if (data := plain.pickled(value)) is not None:
+                    self._now_synced(name, plain.mark(data))
+                else:
+                    self._note(name, value, item, parcel.fingerprints, alone=alone)
+            self._note_groups(_grouped(arrival.values, _leaders(arrival.values)))
             del arrival, living  # nothing of this may count as somebody who holds them
         return received
 
     def pieces(self, names: Iterable[str]) -> Pieces:
-        """Pickle each of ``names`` by itself."""
+        """Pickle each of ``names``."""
         namespace = self._namespace()
         found = Pieces()
         for name in sorted(names):
             if name not in namespace:
                 continue
             value = namespace[name]
-            if type(value) in _SIMPLE:
-                found.pickles[name] = _simple(name, value)
+            if (data := plain.pickled(value)) is not None:
+                found.plain[name] = data
+                found.digests[name] = plain.mark(data)
                 continue
             try:
                 found.pickles[name] = codec.dump({name: value}, explicit=(value,))
@@ -281,26 +244,45 @@ class Values:
         if not changed:
             return None, same
         parcel = Parcel(fingerprints=pieces.fingerprints)
-        self._going = self._in_order(pieces, changed)
-        for group in self._going:
+        namespace = self._namespace()
+        values = {name: namespace[name] for name in sorted(changed)}
+        leader = _leaders(values)
+        # What shares a part with a value that isn't plain goes with that.
+        others = {leader.get(name) for name in changed if name not in pieces.plain} - {None}
+        small = {
+            name: value
+            for name, value in values.items()
+            if name in pieces.plain and leader.get(name) not in others
+        }
+        apart = _grouped(small, leader)
+        groups = self._in_order(pieces, changed - small.keys(), leader)
+        self._going = [*apart, *groups]
+        # Many go in one pickle; of a few, it is told how large each is.
+        batches = [list(small)] if len(small) > _FEW else apart
+        living = frozenset(
+            name for group in self._going for name in group if self._is_living(name, group)
+        )
+        for batch in batches:
+            some = {name: small[name] for name in batch}
+            parcel.items.append(Pickled(plain.dump(some), (), living=living.intersection(batch)))
+            parcel.names.append(tuple(batch))
+        for group in groups:
             parcel.names.append(tuple(group))
-            living = frozenset(name for name in group if self._is_living(name, group))
+            known = living.intersection(group)
             if len(group) > 1:
-                values = {name: self._namespace()[name] for name in group}
-                pickled = codec.dump(codec.to_bind(values), explicit=values.values())
-                parcel.items.append(replace(pickled, living=living))
+                bound = {name: values[name] for name in group}
+                pickled = codec.dump(codec.to_bind(bound), explicit=bound.values())
+                parcel.items.append(replace(pickled, living=known))
                 continue
             [name] = group
-            patch = self._patch_of(pieces, name) if living and not whole else None
-            parcel.items.append(patch or replace(pieces.pickles[name], living=living))
+            patch = self._patch_of(pieces, name) if known and not whole else None
+            parcel.items.append(patch or replace(pieces.pickles[name], living=known))
         return parcel, same
 
     def sent(self, pieces: Pieces, names: Iterable[str]) -> None:
         """The other side gets these names as ``pieces`` has them, and ``join`` grouped them."""
         names = set(names)
-        for group in self._going:
-            if names.issuperset(group):
-                self._note_group(group)
+        self._note_groups([group for group in self._going if names.issuperset(group)])
         for name in names:
             self._synced[name] = pieces.digest(name)
             self._doubted.pop(name, None)
@@ -325,7 +307,7 @@ class Values:
         for name, size in answer.sizes.items() if most_bytes else ():
             if size > most_bytes and (anew or self._differs(pieces, name)):
                 answer.too_large.append(name)
-                del pieces.pickles[name]
+                pieces.drop(name)
                 answer.missing[name] = (
                     f"it is {size_text(size)} large, and not over {size_text(most_bytes)} "
                     "is fetched unasked"
@@ -333,11 +315,12 @@ class Values:
         for name in answer.missing:
             answer.types[name] = type_name(namespace[name])
             answer.reprs[name] = _short_repr(namespace[name])
-        going = {name: namespace[name] for name in pieces.pickles}
+        going = {name: namespace[name] for name in [*pieces.plain, *pieces.pickles]}
         answer.parcel, answer.unchanged = self.join(
-            pieces, going, anew=anew, together=[] if anew else _groups(going)
+            pieces, going, anew=anew, together=[] if anew else _shared(going)
         )
-        answer.going = [name for name in pieces.pickles if name not in answer.unchanged]
+        unchanged = set(answer.unchanged)
+        answer.going = [name for name in going if name not in unchanged]
         return answer, pieces
 
     def _differs(self, pieces: Pieces, name: str) -> bool:
@@ -348,11 +331,10 @@ class Values:
             return True  # an equal value, of an object that it shares with other names no more
         return synced != pieces.digest(name)
 
-    def _in_order(self, pieces: Pieces, names: set[str]) -> list[list[str]]:
+    def _in_order(self, pieces: Pieces, names: set[str], leader: dict[str, str]) -> list[list[str]]:
         """``names``, those together whose values share an object; what one reads comes first."""
         namespace = self._namespace()
         values = {name: namespace[name] for name in sorted(names)}
-        leader = leaders(values, values)
         by_identity: dict[int, str] = {}
         for name, value in values.items():
             if type(value) not in ATOMS:
@@ -365,7 +347,7 @@ class Values:
             first: sorted(
                 leader.get(other, other)
                 for name in group
-                for other in pieces.pickles[name].reads & names
+                for other in pieces.reads_of(name) & names
             )
             for first, group in groups.items()
         }
@@ -374,13 +356,16 @@ class Values:
     def _patch_of(self, pieces: Pieces, name: str) -> Patch | None:
         """What has changed in the value of ``name`` since it was last sent, if that is little."""
         synced = self._synced.get(name)
-        if synced is None or not any(size > CHUNK_BYTES for size in synced.sizes):
+        if not isinstance(synced, Digest):
+            return None
+        if not any(size > CHUNK_BYTES for size in synced.sizes):
             return None
         if pieces.is_rewritten(name, synced):
             return None
         if len(synced.sizes) > 1 and not _is_ordered(self._namespace()[name]):
             return None
-        places = pieces.digest(name).changed_chunks(synced)
+        now = pieces.digest(name)
+        places = now.changed_chunks(synced) if isinstance(now, Digest) else None
         count = sum(-(-size // CHUNK_BYTES) for size in synced.sizes)
         buffers = [memoryview(buffer) for buffer in pieces.pickles[name].buffers]
         if not places or len(places) > _MOST_PATCHED * count:
@@ -415,7 +400,7 @@ class Values:
                 part[:] = new
         except (IndexError, TypeError, ValueError) as error:
             raise Differs(f"'{patch.name}' is not what was sent before: {error}") from error
-        if known is not None and known.sizes == tuple(buffer.nbytes for buffer in buffers):
+        if isinstance(known, Digest) and known.sizes == tuple(buffer.nbytes for buffer in buffers):
             self._synced[patch.name] = known.patched(
                 patch.places, map(xxhash.xxh3_64_digest, patch.chunks)
             )
@@ -427,9 +412,7 @@ class Values:
         self._doubted.pop(name, None)
         self._rebound.discard(name)
         pickled = item
-        if type(value) in _SIMPLE:
-            pickled = _simple(name, value)
-        elif not alone or len(item.data) <= _LARGE_PICKLE_BYTES:
+        if not alone or len(item.data) <= _LARGE_PICKLE_BYTES:
             # Its pickle here need not be that of the other side, which is what later ones of here
             # are compared with.
             try:
@@ -440,12 +423,24 @@ class Values:
         self._synced[name] = known.digest(pickled)
 
 
-def _groups(values: Mapping[str, object]) -> Iterable[set[str]]:
+def _leaders(values: Mapping[str, object]) -> dict[str, str]:
+    """For each name whose value shares a mutable part with others: the first of those."""
+    mutable = {name: value for name, value in values.items() if type(value) not in ATOMS}
+    return leaders(mutable, mutable) if len(mutable) > 1 else {}
+
+
+def _grouped(names: Iterable[str], leader: Mapping[str, str]) -> list[list[str]]:
+    """``names``, those together that have one leader."""
+    groups: dict[str, list[str]] = {}
+    for name in names:
+        groups.setdefault(leader.get(name, name), []).append(name)
+    return list(groups.values())
+
+
+def _shared(values: Mapping[str, object]) -> list[set[str]]:
     """The sets of names whose values share a mutable part."""
-    groups: dict[str, set[str]] = {}
-    for name, first in leaders(values, values).items():
-        groups.setdefault(first, set()).add(name)
-    return groups.values()
+    groups = _grouped(values, _leaders(values))
+    return [set(group) for group in groups if len(group) > 1]
 
 
 def _form(value: Any) -> str:
@@ -454,10 +449,6 @@ def _form(value: Any) -> str:
     if found[0] is None:
         return ""
     return " ".join(str(each) for each in found if each is not None) + ": "
-
-
-def _simple(name: str, value: object) -> Pickled:
-    return Pickled(pickle.dumps({name: value}, protocol=5), ())
 
 
 def _is_ordered(value: object) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from farcell_runtime.bindings import Bindings, is_immutable, type_name
-from farcell_runtime.sharing import leaders
+from farcell_runtime.sharing import leaders, sharing
 
 
 def change(before: str, cell: str, reached: set[str]) -> tuple[dict[str, bool], list[str]]:
@@ -204,3 +204,48 @@ def test_what_is_recorded_was_there_all_along() -> None:
     changed, deleted = before.changes(namespace, ())
     assert [binding.name for binding in changed] == ["b"]
     assert deleted == []
+
+
+ALONE = {
+    "numbers": ("[1, 'a', None]", True),
+    "many numbers": ("list(range(100_000))", True),
+    "containers": ("{'a': [{1}], 'b': ([2],)}", True),
+    "an array": ("np.ones(3)", True),
+    "an array that arrived": ("np.frombuffer(bytearray(8))", True),
+    "an array that arrived in a pickle": ("np.ndarray((1,), 'f8', bytearray(8))", True),
+    "arrays": ("[np.ones(3) for _ in range(10_000)]", True),
+    "a view of its own": ("np.ones(9)[1:]", True),
+    "itself under another name": ("[]\nother = value", False),
+    "a part": ("[[1]]\nother = value[0]", False),
+    "a part deep in it": ("{'a': ([np.ones(3)],)}\nother = value['a'][0][0]", False),
+    "one of many": ("[np.ones(3) for _ in range(10_000)]\nother = value[9000]", False),
+    "held by another": ("[1]\nother = [value]", False),
+    "a view": ("np.ones(3)\nother = value[1:]", False),
+    "a view in it": ("[np.ones(3)]\nother = value[0][1:]", False),
+    "memory": ("np.frombuffer(other := bytearray(8))", False),
+    "memory in a pickle": ("np.ndarray((1,), 'f8', other := bytearray(8))", False),
+    "an object": ("[object()]", False),
+    "an array of objects": ("np.array([[1], None], object)", False),
+}
+
+
+@pytest.mark.parametrize(("value", "alone"), ALONE.values(), ids=ALONE)
+def test_what_nothing_else_has_a_part_of(value: str, alone: bool) -> None:
+    namespace: dict[str, Any] = {"np": pytest.importorskip("numpy")}
+    exec(f"value = {value}", namespace)
+    bindings = Bindings(namespace, ())
+    assert bindings.is_alone(namespace, "value") == alone
+    found, _ = bindings.changes(namespace, {"value"})
+    assert {each.name for each in found} == {"value", "other"} & namespace.keys()
+
+
+def test_a_large_value_of_its_own_shares_nothing() -> None:
+    namespace: dict[str, Any] = {
+        "large": [[number] for number in range(10_000)],
+        "shared": [[number] for number in range(10_000)],
+        "small": [[1]],
+    }
+    namespace["also"] = [namespace["shared"][9000]]
+    assert sharing(namespace, ["small"]) == {"small", "shared"}  # who knows
+    assert sharing(namespace, ["also"]) == {"also", "shared"}
+    assert sharing(namespace, ["shared"]) == {"also", "shared"}

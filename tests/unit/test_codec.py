@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import pickletools
 import struct
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from farcell_runtime import codec
+from farcell_runtime import codec, reducers
 
 # A process with a notebook's namespace. It reads (command, argument) pickles, and answers each
 # with (whether it went well, result).
@@ -467,13 +468,86 @@ def test_large_buffers_stay_out_of_band() -> None:
     assert pickled.size_bytes == len(pickled.data) + array.nbytes
 
 
-def test_an_array_over_a_writable_buffer_is_written_in_place() -> None:
+@pytest.fixture(params=[0, 4096], ids=["out of band", "in band"])
+def in_band_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Up to which size arrays travel within the pickle."""
+    monkeypatch.setattr(reducers, "_SMALL_ARRAY_BYTES", request.param)
+    return int(request.param)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "np.arange(5)", "np.float32(3) * np.ones((2, 0, 3))", "np.array(7)", "np.ones(512)",
+        "np.array([True, False])", "np.arange(4, dtype='>i2')", "np.array([1j])",
+    ],
+)  # fmt: skip
+def test_a_small_array_travels_within_the_pickle(expression: str) -> None:
     np = pytest.importorskip("numpy")
+    sent = eval(expression, {"np": np})
+    pickled = codec.dump({"a": sent, "again": sent, "other": [sent.copy()]})
+    assert not pickled.buffers
+    for _ in range(2):
+        loaded = codec.load(pickled.data)
+        assert loaded["a"].dtype == sent.dtype
+        assert loaded["a"].shape == sent.shape
+        assert np.array_equal(loaded["a"], sent)
+        assert loaded["a"] is loaded["again"]
+        loaded["a"][...] = 0
+        assert np.array_equal(loaded["other"][0], sent)
+        assert codec.dump(codec.load(pickled.data)).data == pickled.data
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "np.ones(513)", "np.ones((3, 3), order='F')", "np.arange(6)[::2]",
+        "np.array(['2026-01-01'], 'M8[D]')", "np.array([(1, 2.0)], 'i4,f8')",
+        "np.array(['a', [1]], object)", "np.ma.masked_array([1, 2], [0, 1])",
+        "np.broadcast_to(np.ones(1), 4)",
+    ],
+)  # fmt: skip
+def test_another_array_travels_as_numpy_has_it(expression: str) -> None:
+    np = pytest.importorskip("numpy")
+    sent = eval(expression, {"np": np})
+    pickled = codec.dump(sent)
+    loaded = codec.load(pickled.data, [bytearray(buffer) for buffer in pickled.buffers])
+    assert type(loaded) is type(sent)
+    assert loaded.dtype == sent.dtype
+    assert loaded.tolist() == sent.tolist()
+    assert loaded.flags.f_contiguous == sent.flags.f_contiguous or not sent.flags.forc
+
+
+def test_a_small_array_that_may_not_be_written() -> None:
+    np = pytest.importorskip("numpy")
+    sent = np.arange(3)
+    sent.flags.writeable = False
+    pickled = codec.dump(sent)
+    assert not codec.load(pickled.data, pickled.buffers).flags.writeable
+
+
+def test_an_array_over_a_writable_buffer_is_written_in_place(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    np = pytest.importorskip("numpy")
+    monkeypatch.setattr(reducers, "_SMALL_ARRAY_BYTES", 0)
     pickled = codec.dump(np.zeros(3, dtype="u1"))
     memory = bytearray(pickled.buffers[0])
     array = codec.load(pickled.data, [memory])
     array[1] = 7
     assert memory == b"\0\7\0"
+
+
+def _memory_bytes(pickled: codec.Pickled, in_band_bytes: int) -> int:
+    """How many bytes of arrays there are in a pickle, or behind it."""
+    if not in_band_bytes:
+        return sum(memoryview(buffer).nbytes for buffer in pickled.buffers)
+    assert not pickled.buffers
+    return sum(
+        len(argument)
+        for opcode, argument, _ in pickletools.genops(bytes(pickled.data))
+        if opcode.name == "BYTEARRAY8"
+    )
 
 
 VIEWS = {
@@ -490,14 +564,16 @@ VIEWS = {
 
 @pytest.mark.parametrize("expression", VIEWS.values(), ids=VIEWS)
 @pytest.mark.parametrize("rounds", [1, 2])
-def test_a_view_of_an_array_that_goes_along_stays_one(expression: str, rounds: int) -> None:
+def test_a_view_of_an_array_that_goes_along_stays_one(
+    expression: str, rounds: int, in_band_bytes: int
+) -> None:
     np = pytest.importorskip("numpy")
     base = np.arange(12, dtype="i8")
     values = {"view": eval(expression, {"base": base}), "base": base, "held": [base[5:]]}
     sent = {name: np.array(values[name]) for name in ("view", "base")}
     for _ in range(rounds):
         pickled = codec.dump(values, explicit=values.values())
-        assert sum(len(buffer) for buffer in pickled.buffers) == base.nbytes
+        assert _memory_bytes(pickled, in_band_bytes) == base.nbytes
         values = codec.load(pickled.data, [bytearray(buffer) for buffer in pickled.buffers])
     for name, array in sent.items():
         assert np.array_equal(values[name], array)
@@ -519,8 +595,11 @@ def test_a_view_of_an_array_that_goes_along_stays_one(expression: str, rounds: i
         ("{'view': base[:0], 'base': base}", 96),
     ],
 )
-def test_other_views_are_arrays_of_their_own(values: str, size_bytes: int) -> None:
+def test_other_views_are_arrays_of_their_own(
+    values: str, size_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     np = pytest.importorskip("numpy")
+    monkeypatch.setattr(reducers, "_SMALL_ARRAY_BYTES", 0)
     sent = eval(values, {"base": np.arange(12, dtype="i8")})
     pickled = codec.dump(sent, explicit=sent.values())
     assert sum(len(buffer) for buffer in pickled.buffers) == size_bytes
@@ -528,6 +607,7 @@ def test_other_views_are_arrays_of_their_own(values: str, size_bytes: int) -> No
     assert all(np.array_equal(loaded[name], sent[name]) for name in sent)
 
 
+@pytest.mark.usefixtures("in_band_bytes")
 def test_a_view_that_may_not_be_written() -> None:
     np = pytest.importorskip("numpy")
     base = np.arange(12)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farcell_runtime import segments
+from farcell_runtime import cores, segments
 from farcell_runtime.codec import Pickled
 from farcell_runtime.errors import InternalError, UsageError
 from farcell_runtime.fingerprints import CHUNK_BYTES, Fingerprints
@@ -125,6 +125,48 @@ def test_not_more_is_kept_than_allowed(pool: Pool) -> None:
     pool.gone("one")
     assert pool.sizes() == (0, 16 << 20)
     assert len(os.listdir("/proc/self/fd")) == before - 24
+
+
+@pytest.mark.parametrize("available", [1, 3])
+@pytest.mark.parametrize("known", [False, True])
+def test_a_large_part_is_copied_on_several_cores(
+    available: int, known: bool, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numpy")
+    monkeypatch.setattr(cores, "_available", lambda: available)
+    arrivals = Arrivals()
+    for number in range(3):  # the first time into memory that was never touched
+        large = bytes([number]) + os.urandom(CHUNK_BYTES) * 12 + b"end"
+        sent = parcel(b"x", b"y" * LARGE, large)
+        if known:
+            sent.fingerprints.of(memoryview(large))
+        found = through_the_wire(sent, pool, arrivals)
+        assert arrived(found) == [b"x", b"y" * LARGE, large]
+        part = found.items[0].buffers[1]  # type: ignore[union-attr]
+        assert found.fingerprints.of(memoryview(part)) == Fingerprints().of(memoryview(large))
+        del found, part
+        gc.collect()
+        freed = arrivals.take_freed()
+        assert freed is not None
+        pool.freed("the other side", freed.segments)
+    assert pool.sizes() == (0, 13 << 20)
+    pool.close()
+
+
+def test_a_stop_while_it_is_copied_leaves_nothing_behind(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("numpy")
+
+    def stop(*_: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(segments.xxhash, "xxh3_64_digest", stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            pack(parcel(b"x" * (12 << 20)), pool, ["one", "two"])
+        assert pool.sizes() == (0, 12 << 20)
+    pool.close()
 
 
 def test_a_dropped_payload_frees_its_segment(pool: Pool) -> None:

@@ -112,6 +112,44 @@ def test_what_shares_a_part_goes_in_one_pickle() -> None:
     assert there.namespace["holder"]["part"] is there.namespace["part"]
 
 
+def test_plain_values_go_in_one_pickle() -> None:
+    names: dict[str, Any] = {f"n{number}": number for number in range(100)}
+    names |= {"text": "a", "list": [1], "dict": {"a": [2]}, "none": None, "function": lambda: 1}
+    here, there = Side(**names), Side()
+    pieces = here.values.pieces(names)
+    parcel, _ = here.values.join(pieces, names)
+    assert parcel is not None
+    assert len(parcel.items) == 2
+    assert pieces.sizes.keys() == names.keys()
+    here.send(there, *names)
+    del names["function"], there.namespace["function"]
+    assert there.namespace == names
+    assert here.send(there, *names) == sorted(names)
+    assert here.fetch(there, *names).going == []
+    there.namespace["dict"]["a"].append(3)
+    there.namespace["n7"] = True
+    assert here.fetch(there, *names).going == ["dict", "n7"]
+    assert here.namespace["dict"] == {"a": [2, 3]}
+    assert here.namespace["n7"] is True
+
+
+def test_a_plain_value_goes_with_what_shares_a_part_with_it() -> None:
+    part = [1]
+    here, there = Side(part=part, holder={"part": part}, other=[part, lambda: 1], one=1), Side()
+    here.send(there, "part", "holder", "other", "one")
+    assert there.namespace["other"][0] is there.namespace["part"]
+    assert there.namespace["holder"]["part"] is there.namespace["part"]
+
+
+def test_a_value_that_becomes_plain_or_large_is_sent() -> None:
+    here, there = Side(x=[1]), Side()
+    for value in ([1], list(range(5000)), [1], "a" * 9000, lambda: 1, [1]):
+        here.namespace["x"] = value
+        assert here.send(there, "x") == []
+        assert callable(value) or there.namespace["x"] == value
+        assert here.send(there, "x") == ["x"] or callable(value)
+
+
 def test_names_of_one_object_go_together() -> None:
     one: list[int] = []
     here, there = Side(a=one, b=one, c=1), Side()

@@ -58,8 +58,13 @@ def pack(parcel: Parcel, pool: Pool, holders: Sequence[Hashable]) -> Packed:
         return Packed(payload)
     starts, size_bytes = layout(sizes)
     segment = pool.take(size_bytes, holders)
-    for start, part in zip(starts, parts, strict=True):
-        segment.write(start, part, parcel.fingerprints)
+    try:
+        for start, part in zip(starts, parts, strict=True):
+            segment.write(start, part, parcel.fingerprints)
+    except BaseException:  # a stop: nobody is told of it
+        for holder in holders:
+            pool.freed(holder, [segment.number])
+        raise
     payload.segment = segment.number
     payload.sizes.extend(sizes)
     payload.hashes = b"".join(map(parcel.fingerprints.of, parts))

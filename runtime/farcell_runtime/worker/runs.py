@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from farcell_runtime import ambient, codec, packages, settings
+from farcell_runtime import ambient, codec, packages, plain, settings
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.bindings import Bindings, import_path
 from farcell_runtime.errors import FarcellError, InternalError, LostError, UsageError
@@ -381,14 +381,11 @@ class Runs:
         names_of = before.by_identity(namespace)
         for binding in changed:
             value = namespace[binding.name]
-            done.names.add(
-                name=binding.name,
-                type=binding.type_name,
-                bound=binding.bound,
-                reads=_to_tell(value_reads(value, namespace)),
-                module=import_path(value),
-                alias_of=names_of.get(id(value), ""),
-            )
+            report = done.names.add(name=binding.name, type=binding.type_name, bound=binding.bound)
+            if type(value) not in plain.ATOMS:  # of which there may be thousands
+                report.reads.extend(_to_tell(value_reads(value, namespace)))
+                report.module = import_path(value)
+                report.alias_of = names_of.get(id(value), "")
         self._values.rebound(binding.name for binding in changed if binding.bound)
         done.deleted.extend(deleted)
         self._bindings = self._snapshot()
