@@ -212,17 +212,23 @@ class Names:
             self.directory.deleted(KERNEL, name)
             self._here.record(self.shell.user_ns, [name])
 
-    def gang_gone(self, gang: str, why: str) -> list[str]:
-        """Take in that ``gang`` is gone; the answer is the names that are lost with it."""
+    def gang_gone(self, gang: str, why: str) -> tuple[list[str], list[str]]:
+        """Take in that ``gang`` is gone.
+
+        Returns:
+            The names that are lost with it, and those that are as they were before its cells, which
+            may have changed them in place.
+        """
         with self._lock:
             self._values.pop(gang, None)
-            handled = list(self._shadows)
+            handled, back = list(self._shadows), []
             for name, shadow in list(self._shadows.items()):
                 # Nobody can tell any more whether it changed, so what was here is what there is.
                 if self.directory.holders(name) == [gang]:
                     self.shell.user_ns[name] = shadow
                     self.directory.changed(KERNEL, name, type_name=type_name(shadow))
                     del self._shadows[name]
+                    back.append(name)
             for name in self.directory.only_at(gang):
                 handled.append(name)
                 self._import_again(name)
@@ -231,7 +237,7 @@ class Names:
                 if isinstance(self.shell.user_ns.get(name), RemoteValue):
                     del self.shell.user_ns[name]
             self._here.record(self.shell.user_ns, handled + lost)
-            return lost
+            return lost, back
 
     def found(self, gang: str, names: Iterable[str]) -> None:
         """``gang`` holds ``names`` from before this kernel."""

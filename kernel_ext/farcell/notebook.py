@@ -329,7 +329,7 @@ class Notebook:
     def _lose_gang(self, name: str, why: str) -> None:
         gang = self._gangs.pop(name, None)
         self.cells.gang_gone(name)
-        lost = self.names.gang_gone(name, why)
+        lost, back = self.names.gang_gone(name, why)
         self.names.results.gang_gone(name, why)
         if gang is not None:
             self._comms.gang_gone(gang)
@@ -337,6 +337,12 @@ class Notebook:
             gang.close()
         if lost := [each for each in lost if not each.startswith("_")]:
             print(f"farcell: lost with gang {name}: {', '.join(lost)}", file=sys.stderr)
+        if back := [each for each in back if not each.startswith("_")]:
+            told = ", ".join(back[:8]) + (f" and {len(back) - 8} more" if len(back) > 8 else "")
+            print(
+                f"farcell: as before the cells on gang {name} that may have changed them: {told}",
+                file=sys.stderr,
+            )
 
     def _forget_gangs(self, why: str) -> None:
         for name in list(self._gangs):

@@ -173,3 +173,15 @@ def test_out_of_memory_is_told_by_name(opened: object, small_memory: Path) -> No
     assert "last words" in cell.message
     assert page.good_remote("'fresh'").result == "'fresh'"
     page.close()
+
+
+def test_what_its_cells_may_have_changed_is_as_before_and_that_is_said(page: Page) -> None:
+    page.good("touched_lost, unread_lost = [1], [1]")
+    page.good_remote("touched_lost.append(2)\nonly_there_lost = 1")
+    page.good("%cluster restart")
+    said = page.good("touched_lost, unread_lost")
+    assert said.result == "([1], [1])"
+    told = [cell.stderr for cell in page.cells.values() if "may have changed" in cell.stderr]
+    assert told
+    assert "touched_lost" in told[-1]
+    assert "unread_lost" not in told[-1]
