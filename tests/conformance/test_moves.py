@@ -42,7 +42,7 @@ def test_ten_thousand_moves(opened: Callable[..., Page], tmp_path: Path) -> None
     print(counts, grown)
     assert counts["killed"] > 20
     assert counts["lost"] > 20
-    assert counts["stopped"] > 10
+    assert counts["stopped"] > 2
 
     assert grown[-1] - grown[0] < 50e6, grown
     held, free = ast.literal_eval(page.value(f"{_MOVING}.moves.pool_bytes()"))

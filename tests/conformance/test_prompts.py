@@ -22,7 +22,8 @@ def test_several_questions_in_a_row(page: Page) -> None:
 
 def test_what_was_printed_stands_before_the_question(page: Page) -> None:
     cell = page.begin_remote("print('first this')\nanswer = input()")
-    page.until(lambda: cell.asked, cell)
+    # Text and question come through sockets of their own, in either order.
+    page.until(lambda: cell.asked and cell.stdout, cell)
     assert cell.stdout == "first this\n"
     page.answer(cell, "then that")
     assert page.finish(cell).ok
