@@ -353,6 +353,10 @@ class Cells:
         if before is None or before.cwd != Ambient.here(before).cwd:
             self.run(shape, "pass")
 
+    def tell_reports(self) -> None:
+        """Have the head know by now of all runs what there is to know."""
+        self._reports.tell()
+
     def is_busy(self, gang: Gang) -> bool:
         """Whether a cell runs on ``gang``."""
         return any(run.gang is gang for run in list(self._running.values()))

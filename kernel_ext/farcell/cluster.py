@@ -22,6 +22,7 @@ def status(notebook: Notebook) -> str:
     """The cluster in a few lines: its engine, its gangs with their ranks, what runs."""
     if not notebook.running:
         return "no cluster; %cluster start, or run a %%remote cell"
+    notebook.cells.tell_reports()
     return status_text(notebook.session().snapshot())
 
 

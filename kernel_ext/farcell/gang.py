@@ -124,6 +124,14 @@ class Rank:
         self.send(message)
         return answer
 
+    def drop(self, answer: SimpleQueue[Answer | Lost], taken: pb.Fetched | None) -> None:
+        """Nobody takes the values that came, be they taken out of ``answer`` or still in it."""
+        waiting: Answer | Lost | None = taken
+        with contextlib.suppress(Empty):
+            waiting = waiting or answer.get_nowait()
+        if isinstance(waiting, pb.Fetched):
+            self.arrivals.drop(waiting.values)
+
     def last_lines(self) -> list[str]:
         """The end of the latest run's log."""
         reader = LogReader(self.member.log_folder, str(self._log))
@@ -247,17 +255,20 @@ class Gang:
         told = f"farcell: fetching {', '.join(request.fetch.names)} from gang {self.name} …"
         tell_at_s = time.monotonic() + _TELL_AFTER_S
         answers = [rank.ask(number, request) for rank in self.ranks]
+        found: list[pb.Fetched] = []
         try:
-            found: list[pb.Fetched] = []
             for answer in answers:
                 if told and not _is_there(answer, tell_at_s):
                     print(told, file=sys.stderr)
                     told = ""
                 found.append(_got(answer.get()))  # type: ignore[arg-type]
             return found
-        finally:
+        except BaseException:
             for rank in self.ranks:
                 rank.give_up(number)
+            for rank, answer, reply in itertools.zip_longest(self.ranks, answers, found):
+                rank.drop(answer, reply)
+            raise
 
     def alias(self, name: str, other: str) -> bool:
         """Have each rank bind ``other`` to the object that it has under ``name``."""

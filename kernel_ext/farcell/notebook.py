@@ -26,7 +26,7 @@ from farcell.reports import RunReports
 from farcell.stops import stops_held
 from farcell_runtime import codec, settings
 from farcell_runtime.config import Config
-from farcell_runtime.errors import FarcellError, SessionLost, UsageError
+from farcell_runtime.errors import ConnectError, FarcellError, SessionLost, UsageError
 from farcell_runtime.launch import Launch, living_session
 from farcell_runtime.messages import Shape
 from farcell_runtime.runlog import LogReader
@@ -36,6 +36,7 @@ from farcell_runtime.sizes import size_text
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _TELL_AFTER_S = 1.0
+_CONNECT_TRIES, _CONNECT_AGAIN_S = 3, 0.1
 _ATTACH_S = 5.0
 _ANSWER_S = 0.5  # a worker that is in no cell answers in less
 _MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
@@ -182,8 +183,15 @@ class Notebook:
         gang = self._gangs.get(shape.gang)
         if gang is not None and self._shapes[shape.gang] == shape:
             return gang
-        placed = session.gang(shape)
-        return self._connect(session, placed, shape)
+        for _ in range(_CONNECT_TRIES):
+            try:
+                return self._connect(session, session.gang(shape), shape)
+            except ConnectError as error:
+                if type(error) is not ConnectError:
+                    raise  # it was reached, and is not to be spoken with
+                # Its worker has just died: the head hears of it, and gives it a fresh one.
+                time.sleep(_CONNECT_AGAIN_S)
+        return self._connect(session, session.gang(shape), shape)
 
     def gang_called(self, name: str | None) -> Gang:
         """The gang of this name, which there must be, or the default one.

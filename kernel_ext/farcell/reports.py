@@ -51,11 +51,12 @@ class RunReports:
             if len(untold) > _MOST_AT_ONCE:
                 del self._untold[untold[0]]
             if self._timer is None:
-                self._timer = threading.Timer(_TELL_AFTER_S, self._tell_all)
+                self._timer = threading.Timer(_TELL_AFTER_S, self.tell)
                 self._timer.daemon = True
                 self._timer.start()
 
-    def _tell_all(self) -> None:
+    def tell(self) -> None:
+        """Tell now what there is to tell."""
         with self._lock:
             untold, self._untold = self._untold, {}
             self._timer = None

@@ -37,9 +37,9 @@ def watched_send(self, message, descriptors=(), original=Link.send):
         assert rest < 2000 + 30 * len(names.pickles), f"{rest} bytes more were sent"
     return original(self, message, descriptors)
 
-def watched_copy(self, start, piece, original=Segment._copy):
-    Watch.copied += piece.nbytes
-    return original(self, start, piece)
+def watched_write(self, start, part, fingerprints, original=Segment.write):
+    Watch.copied += part.nbytes
+    return original(self, start, part, fingerprints)
 
 def watched_note(self, payload, descriptors, original=Arrivals.note):
     Watch.came += sum(map(len, payload.parts)) + sum(payload.sizes)
@@ -75,11 +75,11 @@ def watched_capture(self, gang, code, original=Names.capture, **options):
     return shipment
 
 for kind, function in [
-    (Link, watched_send), (Segment, watched_copy), (Arrivals, watched_note),
+    (Link, watched_send), (Segment, watched_write), (Arrivals, watched_note),
     (Receipts, watched_sent), (Receipt, watched_is_worth_telling), (Names, watched_capture),
 ]:
     name = function.__name__.removeprefix("watched")
-    setattr(kind, name if name == "_copy" else name[1:], function)
+    setattr(kind, name[1:], function)
 
 def agrees():
     return Watch.inline + Watch.copied - Watch.told, Watch.came - Watch.told_came
