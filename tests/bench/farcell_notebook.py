@@ -202,7 +202,7 @@ def measure_shared(kernel: NotebookKernel) -> None:
     before = sum(map(proportional_mb, pids))
     kernel.run("%%remote --ranks 8\ntotal = float(shared.sum())")
     emit("values.shared", WHO, [sum(map(proportional_mb, pids)) - before])
-    kernel.run("del shared\n%cluster stop --on 'ranks=8'", check=False)
+    kernel.run("del shared\n%cluster stop ranks=8", check=False)
 
 
 def measure_session(kernel: NotebookKernel, plan: Plan) -> None:
