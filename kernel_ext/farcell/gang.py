@@ -215,9 +215,8 @@ class Gang:
         self._numbers = itertools.count(1)
         self.ranks: list[Rank] = []
         self.names: list[str] = []
-        self.ended: dict[
-            str, pb.Done
-        ] = {}  # how runs ended before this conversation: rank 0's word
+        # How runs ended before this conversation: rank 0's word, if it has one.
+        self.ended: dict[str, pb.Done] = {}
         try:
             for member in sorted(placed.members, key=lambda member: member.rank):
                 self.ranks.append(Rank(self, member, token, pool))

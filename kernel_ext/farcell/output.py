@@ -36,7 +36,6 @@ class CellOutput:
         self, shell: Front, comms: Callable[[Event], None], *, beside: bool = False
     ) -> None:
         """``comms`` takes the events of comms; ``beside``: whether other cells run meanwhile."""
-        self._beside = beside
         # What a cell captures that runs meanwhile is its own.
         self._own = (sys.stdout, sys.stderr, shell.display_pub) if beside else None
         self._shell = shell
@@ -90,7 +89,7 @@ class CellOutput:
         content = item.content
         self.flush()
         match item.kind:
-            case "execute_result" if self._beside:  # the hook is the running cell's
+            case "execute_result" if self._own:  # the hook is the running cell's
                 self.showed_result = True
                 self._display_pub.publish(content["data"], content["metadata"])
             case "execute_result":

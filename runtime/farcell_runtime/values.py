@@ -284,9 +284,7 @@ class Values:
         names = set(names)
         self._note_groups([group for group in self._going if names.issuperset(group)])
         for name in names:
-            self._synced[name] = pieces.digest(name)
-            self._doubted.pop(name, None)
-            self._rebound.discard(name)
+            self._now_synced(name, pieces.digest(name))
 
     def fetch(
         self, names: Iterable[str], *, anew: bool = False, most_bytes: int = 0
