@@ -20,7 +20,7 @@ from farcell.receipt import Receipts, dry_run
 from farcell.reports import RunReports
 from farcell.run import Run
 from farcell.shipment import Shipment
-from farcell.stops import stops_held
+from farcell.stops import raise_stop, stops_allowed, stops_held
 from farcell_runtime import ambient
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.bindings import RESULTS
@@ -112,9 +112,9 @@ class Cells:
             WorkerLost: if a worker died under it.
         """
         began_s = time.monotonic()
-        gang, shipment = self._capture(shape, code)
         # A stop must not come between what is sent or told and what is recorded of it.
         with stops_held():
+            gang, shipment = self._capture(shape, code)
             run = self._prepared(gang, shipment, code, header, timeout_s)
             try:
                 settled = self._carry_out(run, shipment, code)
@@ -184,8 +184,8 @@ class Cells:
         """
         if name and any(run.name == name and not run.done() for run in self.background.values()):
             raise UsageError(f"a run called '{name}' is running already", hint="%cluster runs")
-        gang, shipment = self._capture(shape, code, background=True)
         with stops_held():
+            gang, shipment = self._capture(shape, code, background=True)
             run = self._prepared(gang, shipment, code, header, timeout_s, background=True)
             background = self._started_in_background(run, shipment, code, name)
         background.follow()
@@ -377,12 +377,13 @@ class Cells:
     def _capture(
         self, shape: Shape, code: str, *, background: bool = False
     ) -> tuple[Gang, Shipment]:
-        self._names.observe(self._code)
-        gang = self._gang(shape)
-        self._await_turn(gang, background=background)
-        self._take_changes()
-        self._shapes[gang.name] = shape
-        self._names.results.offer(gang.name, code)
+        with stops_allowed():
+            self._names.observe(self._code)
+            gang = self._gang(shape)
+            self._await_turn(gang, background=background)
+            self._take_changes()
+            self._shapes[gang.name] = shape
+            self._names.results.offer(gang.name, code)
         return gang, self._names.capture(gang, code, whole=background)
 
     def _await_turn(self, gang: Gang, *, background: bool) -> None:
@@ -441,6 +442,7 @@ class Cells:
                 comms=self._comms.of(gang),
                 background=background,
             )
+            raise_stop()
         except BaseException:
             self._names.refused(gang.name, shipment)
             raise

@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from farcell.mailbox import Lost, Mailbox
+from farcell.mailbox import Lost, Mailbox, Stop
+from farcell.stops import on_stop, stops_held
 from farcell_runtime import __version__, packages
 from farcell_runtime.errors import (
     FarcellError,
@@ -25,12 +27,23 @@ from farcell_runtime.errors import (
 )
 from farcell_runtime.messages import Shape
 from farcell_runtime.runlog import LogReader
-from farcell_runtime.segments import Pool
+from farcell_runtime.segments import Pool, Segment
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Arrivals
 from farcell_runtime.transport.worker_client import WorkerClient
+from farcell_runtime.values import Parcel
 
 Answer = pb.Fetched | pb.Inspected | pb.Transferred
+Waiting = SimpleQueue[Answer | Lost | Stop]
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What a worker has under some names: what it says of them, and the values of most."""
+
+    told: pb.Fetched
+    values: Parcel
+
 
 _TELL_AFTER_S = 0.5
 _BUSY_S = 1.0  # without an answer for so long, a worker is taken to be busy with a cell
@@ -51,7 +64,7 @@ class Rank:
         self._lock = threading.Lock()
         self._mailboxes: dict[str, Mailbox] = {}
         self._cells: set[str] = set()  # of these runs, those that have logs
-        self._requests: dict[int, SimpleQueue[Answer | Lost]] = {}
+        self._requests: dict[int, Waiting] = {}
         self._hello: SimpleQueue[pb.Hello | FarcellError] = SimpleQueue()
         self._lost: Lost | None = None
         self.client = WorkerClient(member.address, token, receive=self._received, ended=self._ended)
@@ -70,10 +83,18 @@ class Rank:
         self._log = hello.latest_log
         return hello
 
-    def send(self, message: pb.ToWorker, descriptors: Sequence[int] = ()) -> None:
-        if (freed := self.arrivals.take_freed()) is not None:
-            self.client.send(pb.ToWorker(freed=freed))
-        self.client.send(message, descriptors)
+    def send(self, message: pb.ToWorker, segment: Segment | None = None) -> None:
+        """Send ``message``, whose values are in ``segment``, if they are in any."""
+        with stops_held():  # half a message would end the conversation
+            if (freed := self.arrivals.take_freed()) is not None:
+                self.client.send(pb.ToWorker(freed=freed))
+            if segment is None:
+                self.client.send(message)
+                return
+            self._pool.lend(segment, self)
+            self.client.send(message, [segment.descriptor])
+            if not self.client.open:  # and nobody says any more that it is free
+                self._pool.gone(self)
 
     def expect(self, run: str, mailbox: Mailbox) -> LogReader:
         """Have the messages of ``run``, which is sent next, put into ``mailbox``.
@@ -108,29 +129,27 @@ class Rank:
             self._mailboxes.pop(run, None)
             self._cells.discard(run)
 
-    def give_up(self, number: int) -> None:
-        """Nobody waits for the answer to a request any more."""
-        with self._lock:
-            self._requests.pop(number, None)
-
-    def ask(self, number: int, message: pb.ToWorker) -> SimpleQueue[Answer | Lost]:
-        """Send a request; the queue gets the answer."""
-        answer: SimpleQueue[Answer | Lost] = SimpleQueue()
+    def ask(self, number: int, message: pb.ToWorker, answer: Waiting) -> None:
+        """Send a request, and have the answer put into ``answer``."""
         with self._lock:
             if self._lost is not None:
                 answer.put(self._lost)
-                return answer
+                return
             self._requests[number] = answer
         self.send(message)
-        return answer
 
-    def drop(self, answer: SimpleQueue[Answer | Lost], taken: pb.Fetched | None) -> None:
-        """Nobody takes the values that came, be they taken out of ``answer`` or still in it."""
-        waiting: Answer | Lost | None = taken
+    def give_up(self, number: int, answer: Waiting) -> None:
+        """Nobody waits for the answer to a request any more; it may have come."""
+        with self._lock:
+            self._requests.pop(number, None)
         with contextlib.suppress(Empty):
-            waiting = waiting or answer.get_nowait()
-        if isinstance(waiting, pb.Fetched):
-            self.arrivals.drop(waiting.values)
+            while True:
+                if isinstance(reply := answer.get_nowait(), pb.Fetched):
+                    self.arrivals.drop(reply.values)
+
+    def unpack(self, fetched: pb.Fetched) -> Fetched:
+        """What this worker has sent."""
+        return Fetched(fetched, self.arrivals.unpack(fetched.values))
 
     def last_lines(self) -> list[str]:
         """The end of the latest run's log."""
@@ -167,10 +186,10 @@ class Rank:
                     self.arrivals.note(message.fetched.values, self.client.descriptors)
                 with self._lock:
                     answer = self._requests.pop(reply.request, None)
-                if answer is not None:
-                    answer.put(reply)
-                elif kind == "fetched":
-                    self.arrivals.drop(message.fetched.values)
+                    if answer is not None:
+                        answer.put(reply)
+                    elif kind == "fetched":
+                        self.arrivals.drop(message.fetched.values)
             case "hello":
                 self._hello.put(message.hello)
             case "done" | "input_request" as kind:
@@ -237,7 +256,7 @@ class Gang:
         *,
         anew: bool = False,
         most_bytes: int = 0,
-    ) -> list[pb.Fetched]:
+    ) -> list[Fetched]:
         """What each rank holds under ``names``.
 
         Args:
@@ -253,21 +272,31 @@ class Gang:
         )
         told = f"farcell: fetching {', '.join(request.fetch.names)} from gang {self.name} …"
         tell_at_s = time.monotonic() + _TELL_AFTER_S
-        answers = [rank.ask(number, request) for rank in self.ranks]
-        found: list[pb.Fetched] = []
-        try:
+        found: list[Fetched] = []
+        answers: list[Waiting] = [SimpleQueue() for _ in self.ranks]
+
+        def stop() -> None:
             for answer in answers:
-                if told and not _is_there(answer, tell_at_s):
-                    print(told, file=sys.stderr)
-                    told = ""
-                found.append(_got(answer.get()))  # type: ignore[arg-type]
-            return found
-        except BaseException:
-            for rank in self.ranks:
-                rank.give_up(number)
-            for rank, answer, reply in itertools.zip_longest(self.ranks, answers, found):
-                rank.drop(answer, reply)
-            raise
+                answer.put(Stop())
+
+        # Raised, it could strike when an answer was taken and nobody has it yet.
+        with on_stop(stop):
+            try:
+                for rank, answer in zip(self.ranks, answers, strict=True):
+                    rank.ask(number, request, answer)
+                for rank, answer in zip(self.ranks, answers, strict=True):
+                    if told and not _is_there(answer, tell_at_s):
+                        print(told, file=sys.stderr)
+                        told = ""
+                    reply = _got(answer.get())
+                    assert isinstance(reply, pb.Fetched)
+                    found.append(rank.unpack(reply))
+                return found
+            except BaseException:
+                found.clear()  # which the traceback would keep
+                for rank, answer in zip(self.ranks, answers, strict=True):
+                    rank.give_up(number, answer)
+                raise
 
     def alias(self, name: str, other: str) -> bool:
         """Have each rank bind ``other`` to the object that it has under ``name``."""
@@ -312,7 +341,8 @@ class Gang:
         """
         number = next(self._numbers)
         request = pb.Inspect(request=number, kind=kind, text=text, cursor=cursor)
-        answer = rank.ask(number, pb.ToWorker(inspect=request))
+        answer: Waiting = SimpleQueue()
+        rank.ask(number, pb.ToWorker(inspect=request), answer)
         try:
             found = answer.get(timeout=timeout_s)
         except Empty:
@@ -337,7 +367,10 @@ class Gang:
         step.request = next(self._numbers)
         message = pb.ToWorker(transfer=step)
         found: list[pb.Transferred] = []
-        for answer in [rank.ask(step.request, message) for rank in ranks]:
+        answers: list[Waiting] = [SimpleQueue() for _ in ranks]
+        for rank, answer in zip(ranks, answers, strict=True):
+            rank.ask(step.request, message, answer)
+        for answer in answers:
             while not _is_there(answer, time.monotonic() + _LISTEN_S):
                 if stopped():
                     raise KeyboardInterrupt
@@ -419,7 +452,9 @@ def _is_there(answer: SimpleQueue[Any], until_s: float) -> bool:
     return True
 
 
-def _got(found: Answer | Lost) -> Answer:
+def _got(found: Answer | Lost | Stop) -> Answer:
+    if isinstance(found, Stop):
+        raise KeyboardInterrupt
     if isinstance(found, Lost):
         raise found.error
     return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from farcell.directory import KERNEL, Directory
-from farcell.gang import Gang
+from farcell.gang import Fetched, Gang
 from farcell.ranks import Ranks
 from farcell.remote_value import RemoteValue
 from farcell.shipment import Moved, moved
@@ -87,14 +87,14 @@ class Incoming:
             [fetched] = gang.fetch(others, anew=True, most_bytes=most_bytes)
             with self._into(self._take_shadows(others), gang.name, others):
                 self._receive(gang, fetched, came)
-            self._settle(gang.name, others, fetched)
+            self._settle(gang.name, others, fetched.told)
 
-    def _receive(self, gang: Gang, fetched: pb.Fetched, came: list[Moved]) -> None:
-        parcel = gang.ranks[0].arrivals.unpack(fetched.values)
+    def _receive(self, gang: Gang, fetched: Fetched, came: list[Moved]) -> None:
+        sizes = fetched.told.sizes
         try:
-            self._values_for(gang.name).receive(parcel)
+            self._values_for(gang.name).receive(fetched.values)
         finally:
-            came += moved(parcel, fetched.sizes, asked=fetched.sizes)
+            came += moved(fetched.values, sizes, asked=sizes)
 
     def _fetch_changes(
         self, gang: Gang, names: list[str], most_bytes: int, came: list[Moved]
@@ -113,9 +113,10 @@ class Incoming:
             except Differs:
                 [fetched] = gang.fetch(names, anew=True, most_bytes=most_bytes)
                 self._receive(gang, fetched, came)
-        self._values_for(gang.name).confirm(fetched.unchanged)
-        came += [Moved((name,), 0, fetched.sizes[name]) for name in fetched.unchanged]
-        self._settle(gang.name, names, fetched)
+        told = fetched.told
+        self._values_for(gang.name).confirm(told.unchanged)
+        came += [Moved((name,), 0, told.sizes[name]) for name in told.unchanged]
+        self._settle(gang.name, names, told)
 
     def _take_shadows(self, names: list[str]) -> dict[str, object]:
         return {name: self._shadows.pop(name) for name in names if name in self._shadows}
@@ -141,10 +142,7 @@ class Incoming:
     ) -> None:
         for name in names:
             answers = gang.fetch([name], anew=True, most_bytes=most_bytes)
-            parcels = [
-                rank.arrivals.unpack(answer.values)
-                for rank, answer in zip(gang.ranks, answers, strict=True)
-            ]
+            parcels = [answer.values for answer in answers]
             if size_bytes := sum(parcel.size_bytes for parcel in parcels):
                 came.append(Moved((name,), size_bytes, size_bytes))
             loaded = [parcel.load() for parcel in parcels]
@@ -155,7 +153,7 @@ class Incoming:
                         self._values_for(gang.name).receive(parcels[0])
                 else:
                     self._shell.user_ns[name] = Ranks(part[name] for part in loaded)
-            self._settle(gang.name, [name], answers[0])
+            self._settle(gang.name, [name], answers[0].told)
 
     def _settle(self, gang: str, names: list[str], fetched: pb.Fetched) -> None:
         """Record what was fetched, and stand something in for what could not be."""

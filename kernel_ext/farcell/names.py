@@ -23,7 +23,7 @@ from farcell.receipt import Receipts
 from farcell.remote_value import RemoteValue, lives_elsewhere
 from farcell.results import Results
 from farcell.shipment import Shipment, groups_of, moved, reasons, submodules
-from farcell.stops import stops_held
+from farcell.stops import stops_allowed, stops_held
 from farcell_runtime.bindings import RESULTS, Bindings, imported, is_hidden, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.pieces import Pieces
@@ -123,14 +123,16 @@ class Names:
             UsageError: if there is no room to send it.
         """
         with self._lock:
-            shipment, pieces, parcel = self._plan(gang.name, code, fetch=True, whole=whole)
+            with stops_allowed():
+                shipment, pieces, parcel = self._plan(gang.name, code, fetch=True, whole=whole)
+                if parcel is not None:
+                    shipment.packed = pack(parcel, self._pool)
             values = self.values_for(gang.name)
             shipment.forget = self.directory.take_forgotten(gang.name)
             values.forget(shipment.forget)
             try:
                 self.directory.received(gang.name, shipment.unchanged)
                 if parcel is not None:
-                    shipment.packed = pack(parcel, self._pool, gang.ranks)
                     values.sent(pieces, shipment.names)
                     sizes = pieces.sizes
                     self.directory.moved({name: sizes[name] for name in shipment.names})
@@ -151,6 +153,8 @@ class Names:
     def refused(self, gang: str, shipment: Shipment) -> None:
         """``gang`` could not take ``shipment``, or was not sent it."""
         with self._lock:
+            if shipment.packed is not None and shipment.packed.segment is not None:
+                self._pool.discard(shipment.packed.segment)
             self.discard(gang, shipment.names)
             self.directory.not_told(gang, shipment.forget)
 

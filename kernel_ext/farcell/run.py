@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ from farcell.mailbox import Lost, Mailbox, Stop, stops_into
 from farcell.output import CellOutput, RanksOutput
 from farcell_runtime.errors import RunTimeout
 from farcell_runtime.runlog import Event, LogReader
+from farcell_runtime.segments import Segment
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Packed
 
@@ -80,10 +81,10 @@ class Run:
         self.gang = gang
         self.number = execute.execution_count
         self._message = pb.ToWorker(execute=execute)
-        self._descriptors: Sequence[int] = ()
+        self._segment: Segment | None = None
         if names is not None:
             self._message.execute.names.CopyFrom(names.payload)
-            self._descriptors = names.descriptors
+            self._segment = names.segment
         self._timeout_s = timeout_s
         self._shell = shell
         self._grace_s = grace_s
@@ -147,7 +148,7 @@ class Run:
         for rank, state in zip(self.gang.ranks, self._ranks, strict=True):
             state.log = rank.expect(self.id, self._mailbox)
             execute.stdin_allowed = stdin_allowed and rank.rank == 0
-            rank.send(self._message, self._descriptors)
+            rank.send(self._message, self._segment)
 
     def _follow(self) -> None:
         look_s = _FIRST_LOOK_S

@@ -39,13 +39,19 @@ _numbers = itertools.count(1)
 
 
 class Segment:
-    """One piece of shared memory, as its owner sees it."""
+    """One piece of shared memory, as its owner sees it. It is closed once nothing refers to it.
+
+    So one that a stop tore out of the hands of whoever was about to lend it is not lost.
+    """
 
     def __init__(self, descriptor: int, size_bytes: int) -> None:
+        self._closing = weakref.finalize(self, os.close, descriptor)
+        self._closing.atexit = False
         self.number = next(_numbers)
         self.descriptor = descriptor
         self.size_bytes = size_bytes
         self.holders: set[Hashable] = set()
+        self.lent = False
         self.idle_since_s = 0.0
         self._map: mmap.mmap | None = None
 
@@ -92,9 +98,8 @@ class Segment:
             self._map = mmap.mmap(self.descriptor, self.size_bytes)
 
     def close(self) -> None:
-        if self._map is not None:
-            self._map.close()
-        os.close(self.descriptor)
+        self._map = None  # which goes when nothing shows it any more: after a stop, a traceback may
+        self._closing()
 
 
 class Pool:
@@ -112,8 +117,8 @@ class Pool:
         self._free: list[Segment] = []
         self._lock = threading.Lock()
 
-    def take(self, size_bytes: int, holders: Iterable[Hashable]) -> Segment:
-        """A segment of at least ``size_bytes`` for ``holders`` to map.
+    def take(self, size_bytes: int) -> Segment:
+        """A segment of at least ``size_bytes``, to be written to, and then lent or discarded.
 
         Raises:
             UsageError: if there is no room for it, in memory or on disk.
@@ -127,9 +132,21 @@ class Pool:
             else:
                 rounded = -(-size_bytes // _GRAIN_BYTES) * _GRAIN_BYTES
                 found = Segment(_open(rounded, self._folder), rounded)
-            found.holders = set(holders)
-            self._held[found.number] = found
+            found.lent = False
             return found
+
+    def lend(self, segment: Segment, holder: Hashable) -> None:
+        """``holder`` is about to be told of ``segment``, and maps it until it says otherwise."""
+        with self._lock:
+            segment.lent = True
+            segment.holders.add(holder)
+            self._held[segment.number] = segment
+
+    def discard(self, segment: Segment) -> None:
+        """``segment`` is not needed after all, if nobody was told of it."""
+        with self._lock:
+            if not segment.lent:
+                segment.close()
 
     def freed(self, holder: Hashable, numbers: Iterable[int]) -> None:
         """``holder`` maps these segments no more."""

@@ -27,7 +27,7 @@ NAMES = tuple(f"n{number}" for number in range(8))
 HERE = "kernel"
 PLACES = {HERE: "", "default": "%%remote\n", "other": "%%remote --on other\n"}
 _MOST_BYTES = 20_000_000
-_ONE_IN_KILLS, _ONE_IN_STOPS = 150, 60
+_ONE_IN_KILLS, _ONE_IN_STOPS = 150, 15
 
 
 @dataclass
@@ -191,15 +191,17 @@ class Moves:
 
     def _try(self, code: str, place: str) -> BaseException | None:
         self._made = [*self._made[-500:], f"{place}: {code}"]
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        before = signal.getsignal(signal.SIGINT)
+        error: BaseException | None
         try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             with capture_output():
                 result = self._shell.run_cell(PLACES[place] + code)
-            error: BaseException | None = result.error_before_exec or result.error_in_exec
-        except KeyboardInterrupt as stop:
-            error = stop
-        finally:
+            error = result.error_before_exec or result.error_in_exec
             signal.signal(signal.SIGINT, before)
+        except KeyboardInterrupt as stop:  # at most one: wherever it strikes, it is over
+            signal.signal(signal.SIGINT, before)
+            error = stop
         return error
 
 

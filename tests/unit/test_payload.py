@@ -19,7 +19,7 @@ from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Arrivals, pack
 from farcell_runtime.values import Parcel, Patch
-from tests.unit.wire import through_the_wire
+from tests.unit.wire import lent, through_the_wire
 
 LARGE = 300 << 10
 
@@ -53,7 +53,7 @@ def pool(tmp_path: Path) -> Pool:
     ids=["small", "empty", "just small", "just large", "an empty part", "several chunks"],
 )
 def test_arrives_whole(parts: list[bytes], in_segment: bool, pool: Pool) -> None:
-    assert bool(pack(parcel(*parts), pool, ["x"]).payload.segment) == in_segment
+    assert bool(pack(parcel(*parts), pool).payload.segment) == in_segment
     assert arrived(through_the_wire(parcel(*parts), pool)) == parts
 
 
@@ -78,11 +78,11 @@ def test_patches_arrive() -> None:
 
 def test_what_is_written_to_it_is_nobody_elses(pool: Pool) -> None:
     sent = parcel(b"x", b"y" * LARGE)
-    packed = pack(sent, pool, ["one", "two"])
+    packed = lent(sent, pool, ["one", "two"])
     mine, other = Arrivals(), Arrivals()
     found = []
     for arrivals in (mine, other):
-        arrivals.note(packed.payload, deque([os.dup(packed.descriptors[0])]))
+        arrivals.note(packed.payload, deque([os.dup(packed.segment.descriptor)]))
         found.append(arrivals.unpack(packed.payload).items[0].buffers[0])  # type: ignore[union-attr]
     found[0][:3] = b"new"
     assert bytes(found[0][:4]) == b"newy"
@@ -94,7 +94,7 @@ def test_a_segment_is_used_again_when_nobody_maps_it(pool: Pool) -> None:
     found = through_the_wire(parcel(b"x", b"a" * LARGE), pool, arrivals)
     part = found.items[0].buffers[0]  # type: ignore[union-attr]
     assert arrivals.take_freed() is None
-    again = pack(parcel(b"x", b"b" * LARGE), pool, ["the other side"])
+    again = lent(parcel(b"x", b"b" * LARGE), pool, ["the other side"])
     assert bytes(part) == b"a" * LARGE, "it was written to while it was mapped"
     number = again.payload.segment
     assert pool.sizes() == (2 << 20, 0)
@@ -105,13 +105,13 @@ def test_a_segment_is_used_again_when_nobody_maps_it(pool: Pool) -> None:
     pool.freed("the other side", freed.segments)
     assert arrivals.take_freed() is None
     assert pool.sizes() == (1 << 20, 1 << 20)
-    third = pack(parcel(b"x", b"c" * LARGE), pool, ["the other side"])
+    third = lent(parcel(b"x", b"c" * LARGE), pool, ["the other side"])
     assert third.payload.segment == freed.segments[0] != number
     assert arrived(through_the_wire(parcel(b"z", b"d" * LARGE), pool)) == [b"z", b"d" * LARGE]
 
 
 def test_a_holder_that_is_gone_holds_nothing(pool: Pool) -> None:
-    pack(parcel(b"x" * LARGE), pool, ["one", "two"])
+    lent(parcel(b"x" * LARGE), pool, ["one", "two"])
     pool.gone("one")
     assert pool.sizes() == (1 << 20, 0)
     pool.gone("two")
@@ -120,7 +120,7 @@ def test_a_holder_that_is_gone_holds_nothing(pool: Pool) -> None:
 
 def test_not_more_is_kept_than_allowed(pool: Pool) -> None:
     for _ in range(40):
-        pack(parcel(b"x" * LARGE), pool, ["one"])
+        lent(parcel(b"x" * LARGE), pool, ["one"])
     before = len(os.listdir("/proc/self/fd"))
     pool.gone("one")
     assert pool.sizes() == (0, 16 << 20)
@@ -162,18 +162,34 @@ def test_a_stop_while_it_is_copied_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(segments.xxhash, "xxh3_64_digest", stop)
-    for _ in range(2):
-        with pytest.raises(KeyboardInterrupt):
-            pack(parcel(b"x" * (12 << 20)), pool, ["one", "two"])
-        assert pool.sizes() == (0, 12 << 20)
-    pool.close()
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(KeyboardInterrupt):
+        pack(parcel(b"x" * (12 << 20)), pool)
+    assert pool.sizes() == (0, 0)
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_what_nobody_was_told_of_is_closed(pool: Pool) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    packed = pack(parcel(b"x" * LARGE), pool)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    del packed
+    assert len(os.listdir("/proc/self/fd")) == before
+    unsent, sent = (pack(parcel(b"x" * LARGE), pool).segment for _ in range(2))
+    assert unsent is not None
+    assert sent is not None
+    pool.lend(sent, "one")
+    for each in (unsent, sent):
+        pool.discard(each)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    assert pool.sizes() == (1 << 20, 0)
 
 
 def test_a_dropped_payload_frees_its_segment(pool: Pool) -> None:
-    packed = pack(parcel(b"x" * LARGE), pool, ["one"])
+    packed = lent(parcel(b"x" * LARGE), pool, ["one"])
     arrivals = Arrivals()
     before = len(os.listdir("/proc/self/fd"))
-    arrivals.note(packed.payload, deque([os.dup(packed.descriptors[0])]))
+    arrivals.note(packed.payload, deque([os.dup(packed.segment.descriptor)]))
     arrivals.drop(packed.payload)
     assert len(os.listdir("/proc/self/fd")) == before
     freed = arrivals.take_freed()
@@ -183,8 +199,8 @@ def test_a_dropped_payload_frees_its_segment(pool: Pool) -> None:
 
 def test_short_of_memory_it_goes_to_disk(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segments, "_available_bytes", lambda: 0)
-    packed = pack(parcel(b"x", b"y" * LARGE), pool, ["one"])
-    assert "memfd" not in os.readlink(f"/proc/self/fd/{packed.descriptors[0]}")
+    packed = lent(parcel(b"x", b"y" * LARGE), pool, ["one"])
+    assert "memfd" not in os.readlink(f"/proc/self/fd/{packed.segment.descriptor}")
     assert arrived(through_the_wire(parcel(b"x", b"y" * LARGE), pool)) == [b"x", b"y" * LARGE]
 
 
@@ -193,7 +209,7 @@ def test_short_of_both_it_says_so(pool: Pool, monkeypatch: pytest.MonkeyPatch) -
     usage = type("usage", (), {"free": 1000})
     monkeypatch.setattr(segments.shutil, "disk_usage", lambda folder: usage)
     with pytest.raises(UsageError, match="no room for") as failed:
-        pack(parcel(b"x" * LARGE), pool, ["one"])
+        lent(parcel(b"x" * LARGE), pool, ["one"])
     assert "TMPDIR" in (failed.value.hint or "")
     assert pool.sizes() == (0, 0)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import pytest
@@ -29,12 +33,18 @@ ERRORS: dict[str, Exception] = {
 }
 
 
+_cancelled = threading.Event()
+
+
 class Parrot(HeadServicer):
     """A head that has nothing behind it."""
 
     def OpenGang(self, request: pb.GangRequest, context: Any) -> pb.Gang:  # noqa: N802
         if request.name in ERRORS:
             answer_with(context, ERRORS[request.name])
+        if request.name == "late":
+            context.add_callback(_cancelled.set)
+            _cancelled.wait()
         return pb.Gang(name=request.name)
 
     def Watch(self, request: pb.WatchRequest, context: Any) -> Iterator[pb.HeadEvent]:  # noqa: N802
@@ -105,6 +115,42 @@ def test_a_server_that_is_gone_is_a_lost_session(folder: Path) -> None:
     with pytest.raises(SessionLost):
         caller.open_gang(pb.GangRequest())
     caller.close()
+
+
+def test_stops_at_any_moment_leave_the_connection_whole(caller: HeadClient) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        stopped = sum(_is_stopped(caller, after_s) for after_s in [0.00001 * n for n in range(300)])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert stopped > 20
+    answers: SimpleQueue[pb.Gang] = SimpleQueue()
+    threading.Thread(
+        target=lambda: answers.put(caller.open_gang(pb.GangRequest(name="after"))), daemon=True
+    ).start()
+    assert answers.get(timeout=20).name == "after"
+
+
+def _is_stopped(caller: HeadClient, after_s: float) -> bool:
+    try:
+        timer = threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        caller.open_gang(pb.GangRequest(name="one"))
+        timer.join()
+    except KeyboardInterrupt:
+        return True
+    return False
+
+
+def test_a_stopped_call_is_cancelled(caller: HeadClient) -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            caller.open_gang(pb.GangRequest(name="late"))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert _cancelled.wait(20)
 
 
 def test_a_closed_connection_says_so(caller: HeadClient) -> None:

@@ -5,11 +5,21 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import deque
+from collections.abc import Iterable
 
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
-from farcell_runtime.transport.payload import Arrivals, pack
+from farcell_runtime.transport.payload import Arrivals, Packed, pack
 from farcell_runtime.values import Parcel
+
+
+def lent(parcel: Parcel, pool: Pool, holders: Iterable[str]) -> Packed:
+    """``parcel`` as it is sent to ``holders``."""
+    packed = pack(parcel, pool)
+    for holder in holders if packed.segment else ():
+        pool.lend(packed.segment, holder)  # type: ignore[arg-type]
+    return packed
+
 
 POOL = Pool(tempfile.gettempdir(), 1 << 28)
 
@@ -17,7 +27,8 @@ POOL = Pool(tempfile.gettempdir(), 1 << 28)
 def through_the_wire(parcel: Parcel, pool: Pool = POOL, arrivals: Arrivals | None = None) -> Parcel:
     """``parcel`` as it arrives at the other side, whose segments ``arrivals`` has."""
     arrivals = arrivals or Arrivals()
-    packed = pack(parcel, pool, ["the other side"])
+    packed = lent(parcel, pool, ["the other side"])
     payload = pb.Payload.FromString(packed.payload.SerializeToString())
-    arrivals.note(payload, deque(os.dup(each) for each in packed.descriptors))
+    segments = [packed.segment] if packed.segment else []
+    arrivals.note(payload, deque(os.dup(each.descriptor) for each in segments))
     return arrivals.unpack(payload)

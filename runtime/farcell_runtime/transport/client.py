@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import grpc
@@ -31,11 +33,12 @@ class HeadClient:
     def close(self) -> None:
         self._channel.close()
 
-    def _call(
-        self, method: Callable[..., Any], request: object, *, timeout_s: float | None = None
-    ) -> Any:
+    def _call(self, method: Any, request: object, *, timeout_s: float | None = None) -> Any:
         try:
-            return method(request, metadata=self._metadata, timeout=timeout_s)
+            options = {"metadata": self._metadata, "timeout": timeout_s}
+            if threading.current_thread() is threading.main_thread():
+                return _apart(lambda: method.future(request, **options))
+            return method(request, **options)
         except grpc.RpcError as error:
             raise from_rpc(error, _PEER) from None
         except ValueError as error:  # gRPC's word for a channel that was closed
@@ -82,3 +85,32 @@ class HeadClient:
 
     def stop(self, reason: str) -> None:
         self._call(self._stub.Stop, pb.StopRequest(reason=reason), timeout_s=_ANSWER_S)
+
+
+def _apart(start: Callable[[], Any]) -> Any:
+    """The result of the call that ``start`` begins, on a thread that no stop strikes.
+
+    A ``KeyboardInterrupt`` within gRPC can leave a lock of the channel taken: no call would be
+    answered any more.
+    """
+    answer: Future[Any] = Future()
+    calls: list[Any] = []
+    stopped = threading.Event()
+
+    def ask() -> None:
+        try:
+            calls.append(start())
+            if stopped.is_set():
+                calls[0].cancel()
+            answer.set_result(calls[0].result())
+        except BaseException as error:
+            answer.set_exception(error)
+
+    threading.Thread(target=ask, name="farcell-call", daemon=True).start()
+    try:
+        return answer.result()
+    except KeyboardInterrupt:
+        stopped.set()
+        for call in calls:
+            threading.Thread(target=call.cancel, name="farcell-call", daemon=True).start()
+        raise

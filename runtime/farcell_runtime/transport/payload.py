@@ -6,7 +6,7 @@ import collections
 import functools
 import itertools
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from farcell_runtime.codec import Pickled
@@ -26,13 +26,9 @@ class Packed:
     payload: pb.Payload
     segment: Segment | None = None
 
-    @property
-    def descriptors(self) -> Sequence[int]:
-        return () if self.segment is None else (self.segment.descriptor,)
 
-
-def pack(parcel: Parcel, pool: Pool, holders: Sequence[Hashable]) -> Packed:
-    """``parcel`` as ``holders`` are to be sent it.
+def pack(parcel: Parcel, pool: Pool) -> Packed:
+    """``parcel`` as it is sent; its segment is lent to whoever is sent it, or discarded.
 
     Raises:
         UsageError: if there is no room for it in memory or on disk.
@@ -57,13 +53,12 @@ def pack(parcel: Parcel, pool: Pool, holders: Sequence[Hashable]) -> Packed:
         payload.parts.extend(part.tobytes() for part in parts)
         return Packed(payload)
     starts, size_bytes = layout(sizes)
-    segment = pool.take(size_bytes, holders)
+    segment = pool.take(size_bytes)
     try:
         for start, part in zip(starts, parts, strict=True):
             segment.write(start, part, parcel.fingerprints)
-    except BaseException:  # a stop: nobody is told of it
-        for holder in holders:
-            pool.freed(holder, [segment.number])
+    except BaseException:
+        pool.discard(segment)
         raise
     payload.segment = segment.number
     payload.sizes.extend(sizes)

@@ -59,6 +59,11 @@ class WorkerClient:
         return self._link.fileno()
 
     @property
+    def open(self) -> bool:
+        """Whether there may be more to read."""
+        return self._link.open
+
+    @property
     def descriptors(self) -> collections.deque[int]:
         """Those that came with the messages, in their order."""
         return self._link.descriptors

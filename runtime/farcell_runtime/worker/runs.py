@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +38,7 @@ from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.segments import Pool
 from farcell_runtime.settings import keep_own_filters
 from farcell_runtime.transport import farcell_pb2 as pb
-from farcell_runtime.transport.payload import pack
+from farcell_runtime.transport.payload import Packed, pack
 from farcell_runtime.values import Parcel, Values
 from farcell_runtime.worker.drivers import Driver, Drivers
 
@@ -241,26 +241,29 @@ class Runs:
             too_large=answer.too_large,
             sizes=answer.sizes,
         )
-        descriptors: Sequence[int] = ()
+        packed: Packed | None = None
         if answer.parcel is not None:
             try:
-                packed = pack(answer.parcel, self._pool, [driver])
+                packed = pack(answer.parcel, self._pool)
             except UsageError as error:
                 fetched.missing.update(dict.fromkeys(answer.going, str(error)))
             else:
                 fetched.values.CopyFrom(packed.payload)
-                descriptors = packed.descriptors
                 self._values.sent(pieces, answer.going)
-        self._say(driver, pb.FromWorker(fetched=fetched), descriptors)
+        self._say(driver, pb.FromWorker(fetched=fetched), packed)
 
     def freed(self, freed: pb.Freed, driver: Driver) -> None:
         """A driver maps segments no more."""
         self._pool.freed(driver, freed.segments)
 
-    def _say(self, driver: Driver, message: pb.FromWorker, descriptors: Sequence[int] = ()) -> None:
+    def _say(self, driver: Driver, message: pb.FromWorker, packed: Packed | None = None) -> None:
         if (freed := self._drivers.arrivals(driver).take_freed()) is not None:
             driver.send(pb.FromWorker(freed=freed))
-        driver.send(message, descriptors)
+        if packed is None or packed.segment is None:
+            driver.send(message)
+        else:
+            self._pool.lend(packed.segment, driver)
+            driver.send(message, [packed.segment.descriptor])
 
     def forget(self, names: Any) -> None:
         """Delete names that were deleted in the notebook."""
