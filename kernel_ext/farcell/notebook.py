@@ -24,7 +24,7 @@ from farcell.reattachment import Reattachment
 from farcell.receipt import Receipts
 from farcell.reports import RunReports
 from farcell.stops import stops_held
-from farcell_runtime import codec, settings
+from farcell_runtime import codec
 from farcell_runtime.config import Config
 from farcell_runtime.errors import ConnectError, FarcellError, SessionLost, UsageError
 from farcell_runtime.launch import Launch, living_session
@@ -262,7 +262,6 @@ class Notebook:
                     self.names.fetch_for(code)
                 except KeyboardInterrupt:
                     self.names.stopped = True  # IPython runs the cell nonetheless
-            settings.write_waiting(code)
 
     def _after_cell(self, result: Any) -> None:
         self._comms.take_control()
