@@ -237,7 +237,7 @@ class Cells:
             elapsed_s=max(0.0, time.time() - report.started_at_s),
         )
         self._latest = max(self._latest, number)
-        self._reports.found(report)
+        self._reports.started(report)
         self._keep(background)
         background.follow()
         return background
@@ -458,6 +458,7 @@ class Cells:
         report = pb.RunReport(
             run=run.id,
             gang=run.gang.name,
+            epoch=run.gang.epoch,
             state="running",
             label=first_line(code),
             started_at_s=time.time(),

@@ -16,6 +16,7 @@ from farcell.comms import Comms
 from farcell.failures import TracebackHook, errors_shown
 from farcell.gang import Gang, shape_of
 from farcell.inspection import Inspection
+from farcell.journal import RunJournal
 from farcell.late_output import LateOutput
 from farcell.listing import Listing
 from farcell.names import Names
@@ -24,7 +25,7 @@ from farcell.reattachment import Reattachment
 from farcell.receipt import Receipts
 from farcell.reports import RunReports
 from farcell.stops import stops_held
-from farcell_runtime import codec, settings
+from farcell_runtime import codec
 from farcell_runtime.config import Config
 from farcell_runtime.errors import ConnectError, FarcellError, SessionLost, UsageError
 from farcell_runtime.launch import Launch, living_session
@@ -66,10 +67,11 @@ class Notebook:
         self._tracebacks = TracebackHook(shell, self.receipts.show)
         self._late = LateOutput(shell)
         self._comms = Comms(shell, self._late, busy=self._is_busy, interrupt=self._interrupt_run)
+        self._reports = RunReports(self._report)
         self.cells = Cells(
             shell,
             self.names,
-            RunReports(self._report),
+            self._reports,
             self._late,
             self._comms,
             self.receipts,
@@ -84,7 +86,7 @@ class Notebook:
         self.inspection = Inspection(shell, self.names, self._gang_named, self._is_busy)
         self._listing = Listing(shell, self.names, self.inspection)
         # What the session held before this kernel started, until it is taken in.
-        self._found: pb.Snapshot | None = None
+        self._found: tuple[pb.Snapshot, list[pb.RunReport]] | None = None
         self._reattachment = Reattachment(self._talk_to, self._is_there)
 
     # ---- beginnings and ends ----------------------------------------------------------------
@@ -143,6 +145,7 @@ class Notebook:
             return
         session = future.result()
         session.stop(reason)
+        self._reports.keep_in(None)
         self._forget_gangs("the cluster was stopped")
 
     @property
@@ -262,7 +265,6 @@ class Notebook:
                     self.names.fetch_for(code)
                 except KeyboardInterrupt:
                     self.names.stopped = True  # IPython runs the cell nonetheless
-            settings.write_waiting(code)
 
     def _after_cell(self, result: Any) -> None:
         self._comms.take_control()
@@ -293,10 +295,14 @@ class Notebook:
         if launch is None:
             if (file := living_session(self.key)) is not None:
                 session = Session.attach(file, watcher=self.key)
-                self._found = session.snapshot()
+                journal = RunJournal(file.folder)
+                self._found = session.snapshot(), journal.reports()
+                self._reports.keep_in(journal)
                 return session
             launch = Launch.begin(self.key, self._config, front_end.notebook_path())
-        return Session.join(launch)
+        session = Session.join(launch)
+        self._reports.keep_in(RunJournal(session.file.folder))
+        return session
 
     def _heard(self, news: pb.WorkerExit | pb.Gang | SessionLost) -> None:
         """On the watching thread: runs must hear of a loss at once, the rest can wait."""
@@ -387,17 +393,25 @@ class Notebook:
 
     def _adopt(self) -> None:
         """Take in what the session held before this kernel was started."""
-        snapshot, self._found = self._found, None
-        if snapshot is None:
+        found, self._found = self._found, None
+        if found is None:
             return
+        snapshot, journal = found
         gangs = {gang.name: gang for gang in snapshot.gangs if gang.state == "ready"}
         for placed in gangs.values():
             self._reattachment.begin(placed)
         self._reattachment.settle(_ANSWER_S)
         self._take_reattached()
-        for report in snapshot.runs:
-            if report.state == "running" and report.gang in gangs:
-                self._follow_found(report, gangs[report.gang])
+        runs = {report.run: report for report in snapshot.runs}
+        for report in journal:  # of what the kernel before this one had not told
+            if report.run not in runs or runs[report.run].state == "running":
+                runs[report.run] = report
+                if report.state != "running":
+                    self._report(report)
+        for report in runs.values():
+            gang = gangs.get(report.gang)
+            if report.state == "running" and gang and report.epoch in (0, gang.epoch):
+                self._follow_found(report, gang)
 
     def _follow_found(self, report: pb.RunReport, placed: pb.Gang) -> None:
         members = sorted(placed.members, key=lambda member: member.rank)

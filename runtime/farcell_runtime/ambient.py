@@ -72,21 +72,18 @@ class Ambient:
             if name not in base.settings or base.settings[name] != value
         }
         if changed:
-            change["settings"] = base64.b64encode(_pickled(changed)).decode()
+            change["settings"] = _pickled(changed)
         # Some put Path objects into sys.path.
         return json.dumps(change, default=os.fspath).encode()
 
 
-def _pickled(changed: dict[str, Any]) -> bytes:
-    with contextlib.suppress(Exception):
-        return pickle.dumps(changed)
-    # One that is of a type of the notebook's own, such as a category of warnings, stays here.
-    kept: dict[str, Any] = {}
+def _pickled(changed: dict[str, Any]) -> dict[str, str]:
+    """By name as base64; one that is of a type of the notebook's own stays here."""
+    found: dict[str, str] = {}
     for name, value in changed.items():
         with contextlib.suppress(Exception):
-            pickle.dumps(value)
-            kept[name] = value
-    return pickle.dumps(kept)
+            found[name] = base64.b64encode(pickle.dumps(value)).decode()
+    return found
 
 
 def _told(environment: dict[bytes, bytes]) -> dict[str, str]:
@@ -107,7 +104,7 @@ def apply(change: bytes) -> str:
         os.environ.pop(key, None)
     os.environ.update(content["set"])
     if "settings" in content:
-        settings.write(pickle.loads(base64.b64decode(content["settings"])))
+        settings.write({n: base64.b64decode(each) for n, each in content["settings"].items()})
     if "path" in content:
         # In place, since others hold this list.
         sys.path[:] = content["path"]

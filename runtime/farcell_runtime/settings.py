@@ -8,15 +8,17 @@ libraries that are imported already are looked at.
 from __future__ import annotations
 
 import contextlib
-import importlib
+import pickle
 import random
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
-from farcell_runtime.reads import mentioned
+from farcell_runtime import warning_filters
+from farcell_runtime.import_hooks import around_import
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,26 +109,10 @@ def _set_print_options(numpy: Any, value: dict[str, Any]) -> None:
     numpy.set_printoptions(**value)
 
 
-# Filters that a process has from its start are its own.
-_own_filters: list[Any] = []
-
-
-def keep_own_filters() -> None:
-    """Take the filters of warnings that there are now for this process's own."""
-    _own_filters[:] = warnings.filters
-
-
-def _filters(_: Any) -> list[Any]:
-    return [each for each in warnings.filters if each not in _own_filters]
-
-
-def _set_filters(_: Any, value: list[Any]) -> None:
-    warnings.filters[:] = [*value, *(each for each in _own_filters if each not in value)]  # type: ignore[index]  # pyright: ignore
-    warnings._filters_mutated()  # type: ignore[attr-defined]  # pyright: ignore
-
-
 SETTINGS: dict[str, Setting] = {
-    "warnings": Setting("warnings", _filters, _set_filters),
+    "warnings": Setting(
+        "warnings", lambda _: warning_filters.read(), lambda _, value: warning_filters.write(value)
+    ),
     "random": Setting(
         "random", lambda _: random.getstate(), lambda _, value: random.setstate(value), True
     ),
@@ -138,12 +124,12 @@ SETTINGS: dict[str, Setting] = {
 }
 
 # What came for libraries that are not imported yet.
-_waiting: dict[str, Any] = {}
+_waiting: dict[str, bytes] = {}
 
 
 def read(*, generators: bool) -> dict[str, Any]:
     """The settings of the libraries that are imported here."""
-    write_waiting()
+    _write_waiting()
     found: dict[str, Any] = {}
     for name, setting in SETTINGS.items():
         module = _imported(setting.module)
@@ -154,26 +140,39 @@ def read(*, generators: bool) -> dict[str, Any]:
     return found
 
 
-def write(values: dict[str, Any]) -> None:
-    """Set what ``read`` found elsewhere; what is for a library not imported here, once it is."""
-    _waiting.update(values)
-    write_waiting()
+def write(pickled: dict[str, bytes]) -> None:
+    """Set what ``read`` found elsewhere; what is for a library not imported here, once it is.
+
+    Until then it isn't unpickled: that could import what nobody uses here.
+    """
+    _waiting.update(pickled)
+    _write_waiting()
+    for name in _waiting:
+        if (setting := SETTINGS.get(name)) is not None:
+            around_import(setting.module, _written_behind)
 
 
-def write_waiting(code: str = "") -> None:
-    """Set what came for libraries that have been imported since, or that ``code`` mentions."""
-    mentions = mentioned(code) if _waiting and code else set()
+@contextlib.contextmanager
+def _written_behind(module: ModuleType) -> Iterator[None]:
+    """Within the import of a library, whose user expects it as it was left elsewhere."""
+    yield
+    _write_to(module, module.__name__)
+
+
+def _write_waiting() -> None:
     for name in list(_waiting):
         setting = SETTINGS.get(name)
-        if setting is not None and setting.module in mentions:
-            # The cell imports it, and expects it as it was left.
-            with contextlib.suppress(Exception):
-                importlib.import_module(setting.module)
         module = None if setting is None else _imported(setting.module)
         if setting is not None and module is not None:
-            value = _waiting.pop(name)
+            _write_to(module, setting.module)
+
+
+def _write_to(module: Any, name: str) -> None:
+    """Set what waits for the module of that name."""
+    for each, setting in SETTINGS.items():
+        if setting.module == name and (pickled := _waiting.pop(each, None)) is not None:
             with contextlib.suppress(Exception):
-                setting.write(module, value)
+                setting.write(module, pickle.loads(pickled))
 
 
 def _imported(name: str) -> Any:

@@ -309,12 +309,14 @@ class Page:
     def kill(self) -> None:
         """The kernel dies, as of an accident."""
         self._manager.signal_kernel(signal.SIGKILL)
+        while self.alive():
+            time.sleep(0.01)
 
     def restart(self) -> None:
         """The kernel dies at once, and another takes its place, as after an accident."""
         self.kill()
-        while self.alive() or self._take(0.3):  # what it has said yet
-            time.sleep(0.01)
+        while self._take(0.3):  # what it has said yet
+            pass
         self._manager.restart_kernel(now=True)
         self._channels.stop_channels()
         self._connect()

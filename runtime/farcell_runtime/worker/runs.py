@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from farcell_runtime import ambient, codec, packages, plain, settings
+from farcell_runtime import ambient, codec, packages, plain, warning_filters
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.bindings import Bindings, import_path
 from farcell_runtime.errors import FarcellError, InternalError, LostError, UsageError
@@ -36,7 +36,6 @@ from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import closure, mentioned, value_reads
 from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.segments import Pool
-from farcell_runtime.settings import keep_own_filters
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Packed, pack
 from farcell_runtime.values import Parcel, Values
@@ -89,7 +88,7 @@ class Runs:
         sys.stdout, sys.stderr = self._streams
         self._prompt.install()
         serialise_pip(shell, f"{spec.folder}/pip.lock")
-        keep_own_filters()
+        warning_filters.keep_own()
         follow_threads(self._router)
 
     @property
@@ -316,7 +315,6 @@ class Runs:
             raise
         self.forget(request.forget)
         trouble = ambient.apply(request.ambient)
-        settings.write_waiting(request.code)
         if trouble:
             print(trouble, file=sys.stderr)
         if request.ambient:
