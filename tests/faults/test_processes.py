@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -362,6 +362,31 @@ def test_a_session_that_nobody_comes_back_to_stops_itself() -> None:
             wait_gone(each)
         assert not Path(file.folder).exists()
         assert Session.find(key) is None
+
+
+def test_a_run_or_a_driver_keeps_a_session_from_stopping_itself(tmp_path: Path) -> None:
+    fifo = tmp_path / "end"
+    os.mkfifo(fifo)
+    pause = threading.Event()
+    with running(replace(QUICK, idle_stop_s=2.0)) as cluster:
+        pause.wait(4)  # a driver that does nothing is there nonetheless
+        assert cluster.head.is_running()
+        worker = WorkerClient(
+            cluster.gang.members[0].address,
+            cluster.file.token,
+            receive=lambda _: None,
+            ended=lambda _: None,
+        )
+        code = f"import subprocess; subprocess.Popen(['sleep', '9']); open({str(fifo)!r}).read()"
+        execute = pb.Execute(run="r1", epoch=cluster.gang.epoch, code=code)
+        worker.send(pb.ToWorker(execute=execute))
+        with fifo.open("w"):  # which waits until the cell is there
+            cluster.session.close()
+            worker.close()
+            pause.wait(4)
+            assert cluster.head.is_running()
+        wait_gone(cluster.head)
+        assert not cluster.folder.exists()
 
 
 def test_a_session_that_is_closed_goes_on(cluster: Running) -> None:
