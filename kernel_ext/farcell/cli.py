@@ -9,29 +9,21 @@ import argparse
 import difflib
 import json
 import os
-import platform
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+from farcell.doctor import diagnose
 from farcell_runtime import __version__
-from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, LostError, UsageError
 from farcell_runtime.launch import living_sessions, runtime_folder
 from farcell_runtime.leftovers import leftovers
 from farcell_runtime.runlog import Event, LogReader
-from farcell_runtime.security import new_folder
 from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.session_file import SessionFile
-
-_PACKAGES = ("grpcio", "protobuf", "ipython", "ipykernel", "jupyterlab", "cloudpickle", "numpy")
-_OPTIONAL_PACKAGES = ("torch", "ray")
-_LEAST_SHARED_BYTES = 256 << 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -233,99 +225,6 @@ def _print_lines(text: str, lines: int) -> None:
     print("\n".join(kept[-lines:] if lines else kept))
 
 
-# ---- doctor -----------------------------------------------------------------------------------
-
-
-def _doctor(options: argparse.Namespace) -> int:
-    """Check this machine; the answer is 1 if something is wrong that was not put right."""
-    problems = 0
-    rows = [("farcell", __version__), ("Python", platform.python_version())]
-    rows += [(name, _version(name) or "not installed") for name in _PACKAGES]
-    rows += [(name, version) for name in _OPTIONAL_PACKAGES if (version := _version(name))]
-    rows += [("system", f"{platform.system()} {platform.release()}")]
-    print("\n".join(_table(rows)))
-    for title, check in _CHECKS:
-        good, said = check()
-        problems += not good
-        print(f"{'ok ' if good else 'NO '} {title}: {said}")
-    living = living_sessions()
-    print(f"ok  sessions: {', '.join(file.key for file in living) or 'none'}")
-    dead = leftovers(runtime_folder())
-    for each in dead:
-        if options.clean:
-            each.remove()
-        print(f"{'ok  removed' if options.clean else 'NO  left behind'} by {each.key}: {each.path}")
-    if dead and not options.clean:
-        problems += 1
-        print("→ farcell doctor --clean removes what is left behind")
-    return 1 if problems else 0
-
-
-def _check_settings() -> tuple[bool, str]:
-    try:
-        config = Config.from_environment()
-    except UsageError as error:
-        return False, str(error)
-    unknown = Config.unknown_variables()
-    if unknown:
-        return False, f"there is no setting {', '.join(unknown)}"
-    return True, f"engine {config.engine}, up to {config.workers} workers"
-
-
-def _check_folder() -> tuple[bool, str]:
-    try:
-        folder = new_folder()
-    except (UsageError, OSError) as error:
-        return False, str(error)
-    folder.rmdir()
-    return True, tempfile.gettempdir()
-
-
-def _check_runtime_folder() -> tuple[bool, str]:
-    folder = runtime_folder()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        return False, str(error)
-    return os.access(folder, os.W_OK), str(folder)
-
-
-def _check_shared_memory() -> tuple[bool, str]:
-    try:
-        status = os.statvfs("/dev/shm")
-    except OSError as error:
-        return sys.platform != "linux", f"/dev/shm: {error.strerror}"
-    free = status.f_bavail * status.f_frsize
-    good = free >= _LEAST_SHARED_BYTES
-    return good, f"{_size(free)} free in /dev/shm" + ("" if good else ": that is little")
-
-
-def _check_pidfd() -> tuple[bool, str]:
-    if not hasattr(os, "pidfd_open"):
-        return True, "this system has none; waiting for signals instead"
-    try:
-        os.close(os.pidfd_open(os.getpid()))
-    except OSError as error:
-        return False, f"pidfd_open: {error.strerror}"
-    return True, "pidfd"
-
-
-_CHECKS: tuple[tuple[str, Callable[[], tuple[bool, str]]], ...] = (
-    ("settings", _check_settings),
-    ("temporary folder", _check_folder),
-    ("runtime folder", _check_runtime_folder),
-    ("shared memory", _check_shared_memory),
-    ("watching processes", _check_pidfd),
-)
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
-
-
 # ---- which session ----------------------------------------------------------------------------
 
 
@@ -480,7 +379,7 @@ def _parser() -> argparse.ArgumentParser:
         "something is wrong.",
     )
     doctor.add_argument("--clean", action="store_true", help="remove what is left behind")
-    doctor.set_defaults(command=_doctor)
+    doctor.set_defaults(command=lambda options: diagnose(clean=options.clean))
     return parser
 
 

@@ -34,6 +34,11 @@ def status_text(snapshot: pb.Snapshot) -> str:
         f"farcell {snapshot.farcell_version} · engine {snapshot.engine} · up {_duration(up_s)} · "
         f"{ranks} of {snapshot.capacity} workers"
     ]
+    if snapshot.idle_stop_s:
+        idle = _duration(snapshot.idle_stop_s)
+        lines.append(f"stops itself {idle} after its notebook is gone and nothing runs")
+    else:
+        lines.append("goes on without a notebook, until it is stopped")
     for gang in snapshot.gangs:
         lines.append(f"gang {gang.name}: {gang.state}")
         for member in gang.members:

@@ -37,7 +37,8 @@ class Config:
         engine: what provides the workers: the name of a module in ``farcell_runtime.engines``.
         workers: how many workers the session may hold at once, until it is scaled; by default
             four a core, and at least 8.
-        idle_stop_s: after so long without a driver the session stops itself; 0: never.
+        idle_stop_s: after so long without a driver and without a run the session stops itself;
+            0: never.
         preload: modules that the warm parent imports, so that every worker has them at once.
             A module that starts threads or touches a GPU on import does not belong here.
         lease_s: for so long workers go on after their head has died.

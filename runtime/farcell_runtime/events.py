@@ -89,7 +89,7 @@ class Rules:
     Attributes:
         folder: the session's folder.
         token: the secret that its workers ask for.
-        idle_stop_s: after so long without a driver it stops; 0: never.
+        idle_stop_s: after so long without a driver and without a run it stops; 0: never.
         start_timeout_s: a rank that is not ready after so long counts as dead.
     """
 
@@ -156,6 +156,11 @@ class RunReported:
 
 
 @dataclass(frozen=True, slots=True)
+class RunGoesOn:
+    """A worker was seen in a run, whether or not anybody waits for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class HostsChanged:
     """The engine's hosts are these from now on."""
 
@@ -201,6 +206,7 @@ Event: TypeAlias = (
     | DriverAttached
     | DriverDetached
     | RunReported
+    | RunGoesOn
     | HostsChanged
     | WorkerReady
     | WorkerExited

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -43,7 +42,11 @@ def living_sessions() -> list[SessionFile]:
 
 @dataclass(slots=True)
 class Launch:
-    """A head that was started, and may not be ready yet."""
+    """A head that was started, and may not be ready yet.
+
+    Attributes:
+        process: the head's parent and reaper, which passes SIGTERM on to it.
+    """
 
     process: subprocess.Popen[bytes]
     _ready: IO[str]
@@ -106,7 +109,7 @@ class Launch:
         if self._file is not None:
             return self._file
         said = self._said
-        while "ready" not in said and "error" not in said and (line := self._ready.readline()):
+        while "ready" not in said and "log" not in said and (line := self._ready.readline()):
             said |= json.loads(line)
         with self._ready, self._early_output as early:
             if "ready" in said:
@@ -114,11 +117,9 @@ class Launch:
                 return self._file
             early.seek(0)
             output = early.read().decode(errors="replace")
+        self.process.terminate()  # nobody will use what it had begun
         self.process.wait()
-        tail = _tail(output)
-        if folder := said.get("folder"):
-            tail = tail or _tail(_read(Path(folder) / "head.log"))
-            shutil.rmtree(folder, ignore_errors=True)
+        tail = _tail(output) or said.get("log", "")
         message = f"the head could not start: {said.get('error', 'it ended')}"
         if tail:
             message += f"\nthe end of its log:\n{tail}"
@@ -127,10 +128,3 @@ class Launch:
 
 def _tail(text: str) -> str:
     return "\n".join(text.strip().splitlines()[-_TAIL_LINES:])
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

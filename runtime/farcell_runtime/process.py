@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
+import sys
 from dataclasses import dataclass
+
+_PR_SET_NAME = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,18 @@ class ProcessId:
             os.close(descriptor)
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that ``pid`` is the parent of; none where the system does not tell."""
+    names = os.listdir("/proc") if os.path.isdir("/proc/self") else []
+    return [int(name) for name in names if name.isdecimal() and _parent_of(int(name)) == pid]
+
+
+def set_name(name: str) -> None:
+    """Show ``name`` in ``ps`` and ``top``; the system keeps 15 bytes of it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
+
+
 def end_session(leader: int) -> list[int]:
     """Send SIGKILL to every process of the session that ``leader`` began, but to itself.
 
@@ -79,14 +95,24 @@ def end_session(leader: int) -> list[int]:
 
 def _stat(pid: int) -> tuple[str, int]:
     """The state letter and start time of a process; ``("X", 0)`` if there is none."""
+    words = _stat_words(pid)
+    return (words[0].decode(), int(words[19])) if words else ("X", 0)
+
+
+def _parent_of(pid: int) -> int:
+    words = _stat_words(pid)
+    return int(words[1]) if words else 0
+
+
+def _stat_words(pid: int) -> list[bytes]:
+    """What ``/proc`` says of a process, from its state on; nothing if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             content = file.read()
     except OSError:
-        return "X", 0
+        return []
     # The command's name stands in parentheses and may hold anything, parentheses included.
-    words = content[content.rindex(b")") + 2 :].split()
-    return words[0].decode(), int(words[19])
+    return content[content.rindex(b")") + 2 :].split()
 
 
 def _answers(pid: int) -> bool:

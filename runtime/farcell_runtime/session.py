@@ -122,6 +122,10 @@ class Session:
             log.warning("the head (process %d) did not stop in %g s: killed", head.pid, _STOP_S)
             head.send_signal(signal.SIGKILL)
             self._wait_for_head(_STOP_S)
+        if self._process is not None:
+            self._process.terminate()  # the lease of a head that was killed is over
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP_S)
         self.close()
 
     def _ask_to_stop(self, reason: str) -> None:
@@ -138,13 +142,7 @@ class Session:
         self._head.close()
 
     def _wait_for_head(self, timeout_s: float) -> bool:
-        if self._process is not None:
-            try:
-                self._process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                return False
-            return True
-        # Somebody else's child: the system lets us only ask.
+        # The child of its reaper: the system lets us only ask.
         pause = threading.Event()
         for _ in range(int(timeout_s / _POLL_S)):
             if not head_of(self.file).alive():
@@ -233,15 +231,14 @@ class Session:
             reason = reason or error.message
         if self._closed:
             return
-        if self._process is not None:
-            # Reaps it; a head whose socket ended has nothing left to wait for.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(_STOP_S)
+        self._wait_for_head(_STOP_S)  # its socket has ended: it has nothing left to wait for
         self._lost = SessionLost(
             f"the cluster is gone: {reason or 'its head ended'}",
             hint="start a new one with %cluster start",
         )
         _call(self._on_lost, self._lost)
+        if self._process is not None:
+            self._process.wait()  # its reaper ends with the last of its processes
 
     def _see_gang(self, gang: pb.Gang) -> None:
         if gang.state == "closed":

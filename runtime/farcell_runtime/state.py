@@ -42,6 +42,7 @@ from farcell_runtime.events import (
     Reply,
     RestartRequested,
     Rules,
+    RunGoesOn,
     RunRecord,
     RunReported,
     ScaleRequested,
@@ -97,6 +98,8 @@ class State:
                 return self._exited(event, now)
             case RunReported(record):
                 self._report(record)
+            case RunGoesOn():
+                self._idle_since = now
             case HostsChanged(hosts):
                 self.hosts = hosts
             case DriverAttached(driver):
@@ -305,7 +308,7 @@ class State:
     def _tick(self, now: float) -> list[Command]:
         idle_stop_s = self.rules.idle_stop_s
         if idle_stop_s and not self.drivers and now - self._idle_since >= idle_stop_s:
-            return self._stop(f"no driver was attached for {idle_stop_s:g} s", "")
+            return self._stop(f"no driver was attached for {idle_stop_s:g} s, and nothing ran", "")
         commands: list[Command] = []
         for gang in list(self.gangs.values()):
             late_s = now - gang.since

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -62,10 +62,11 @@ class Running:
         self.file = self.session.file
         self.folder = Path(self.file.folder)
         self.head = psutil.Process(self.file.head_pid)
+        self.reaper = self.head.parent()
         (self.parent,) = self.head.children()
 
     def everybody(self) -> list[psutil.Process]:
-        return [self.head, *self.head.children(recursive=True)]
+        return [self.reaper, self.head, *self.head.children(recursive=True)]
 
     def wait_ready(self) -> pb.Gang:
         self.gang = self.session.gang(Shape())
@@ -201,17 +202,15 @@ def test_a_killed_head_is_told_and_nothing_goes_on() -> None:
             wait_gone(process)
         with pytest.raises(SessionLost):
             cluster.session.gang(Shape())
-        # The log of its last run is kept, until it is cleaned up.
-        (log,) = [path for path in cluster.folder.glob("logs/w1/*.out") if path.stat().st_size]
-        assert log.read_text() == "the last words\n"
-        found = [each for each in leftovers(runtime_folder()) if each.key == cluster.file.key]
-        assert {each.path for each in found} == {
-            cluster.folder,
-            SessionFile.path_of(runtime_folder(), cluster.file.key),
-        }
-        for each in found:
-            each.remove()
         assert not cluster.folder.exists()
+        assert not SessionFile.path_of(runtime_folder(), cluster.file.key).exists()
+        # The log of its last run is kept, until it is cleaned up.
+        (found,) = [each for each in leftovers(runtime_folder()) if each.key == cluster.file.key]
+        assert found.kept
+        (log,) = found.path.glob("logs/w1/*.out")
+        assert log.read_text() == "the last words\n"
+        found.remove()
+        assert not found.path.exists()
 
 
 def test_workers_go_on_for_the_lease_of_a_dead_head() -> None:
@@ -221,14 +220,12 @@ def test_workers_go_on_for_the_lease_of_a_dead_head() -> None:
         cluster.losses.get(timeout=PATIENCE_S)
         done = run_code(cluster.session, cluster.gang, "1 + 1").done
         assert done.status == "ok"
-        assert leftovers(runtime_folder()), "its session file"
-        assert cluster.folder not in [each.path for each in leftovers(runtime_folder())]
+        key = cluster.file.key
+        assert key not in [each.key for each in leftovers(runtime_folder())], "not over yet"
         # What the lease's end does is what SIGTERM does.
         cluster.parent.terminate()
         wait_gone(psutil.Process(member.pid))
         wait_gone(cluster.parent)
-        for each in leftovers(runtime_folder()):
-            each.remove()
 
 
 def test_a_head_that_is_asked_by_signal_cleans_up() -> None:
@@ -247,8 +244,6 @@ def test_a_head_that_hangs_is_killed_with_all_it_had(monkeypatch: pytest.MonkeyP
         cluster.session.stop("it hangs")
         for process in everybody:
             wait_gone(process)
-        for each in leftovers(runtime_folder()):
-            each.remove()
         assert not cluster.folder.exists()
 
 
@@ -367,6 +362,31 @@ def test_a_session_that_nobody_comes_back_to_stops_itself() -> None:
             wait_gone(each)
         assert not Path(file.folder).exists()
         assert Session.find(key) is None
+
+
+def test_a_run_or_a_driver_keeps_a_session_from_stopping_itself(tmp_path: Path) -> None:
+    fifo = tmp_path / "end"
+    os.mkfifo(fifo)
+    pause = threading.Event()
+    with running(replace(QUICK, idle_stop_s=2.0)) as cluster:
+        pause.wait(4)  # a driver that does nothing is there nonetheless
+        assert cluster.head.is_running()
+        worker = WorkerClient(
+            cluster.gang.members[0].address,
+            cluster.file.token,
+            receive=lambda _: None,
+            ended=lambda _: None,
+        )
+        code = f"import subprocess; subprocess.Popen(['sleep', '9']); open({str(fifo)!r}).read()"
+        execute = pb.Execute(run="r1", epoch=cluster.gang.epoch, code=code)
+        worker.send(pb.ToWorker(execute=execute))
+        with fifo.open("w"):  # which waits until the cell is there
+            cluster.session.close()
+            worker.close()
+            pause.wait(4)
+            assert cluster.head.is_running()
+        wait_gone(cluster.head)
+        assert not cluster.folder.exists()
 
 
 def test_a_session_that_is_closed_goes_on(cluster: Running) -> None:
@@ -552,9 +572,14 @@ def test_a_head_that_dies_at_once_shows_the_end_of_its_log(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     launch = Launch.begin(next(keys), QUICK)
-    launch.process.kill()
+    reaper = psutil.Process(launch.process.pid)
+    begun = threading.Event()
+    while not (heads := reaper.children()):
+        begun.wait(0.001)
+    heads[0].kill()
     with pytest.raises(SessionLost, match="it ended"):
         launch.wait()
+    assert launch.process.poll() is not None
 
 
 # ---- out of memory ----------------------------------------------------------------------------

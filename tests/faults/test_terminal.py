@@ -6,16 +6,21 @@ import json
 import os
 import select
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from farcell.cli import main
 from farcell_runtime.config import Config
 from farcell_runtime.launch import living_sessions
 from farcell_runtime.messages import Shape
+from farcell_runtime.process import ProcessId
+from farcell_runtime.security import new_folder
 from farcell_runtime.session import Session
+from farcell_runtime.transport.session_file import SessionFile
 
 KEY = f"kernel-terminal-{os.getpid()}"
 
@@ -94,6 +99,8 @@ def test_doctor_finds_and_removes_what_a_dead_head_left(
     (member,) = session.gang(Shape()).members
     parent = os.pidfd_open(os.getsid(member.pid))
     folder = session.file.folder
+    reaper = psutil.Process(session.file.head_pid).parent()
+    reaper.kill()  # which would have cleaned up
     os.kill(session.file.head_pid, signal.SIGKILL)
     session.stop("it is dead already")
     assert select.select([parent], [], [], 30)[0]
@@ -145,3 +152,48 @@ def test_a_misspelt_setting_is_found(
     monkeypatch.setenv("FARCELL_IDEL_STOP_S", "1")
     assert main(["doctor"]) == 1
     assert "FARCELL_IDEL_STOP_S" in capsys.readouterr().out
+
+
+def test_doctor_ends_processes_by_their_number_and_start_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = new_folder()
+    own = ProcessId.own()
+    strangers, ours = [subprocess.Popen(["sleep", "1000"]) for _ in range(2)]
+    dead = SessionFile(
+        session="5e551017",
+        key=f"{KEY}-dead",
+        engine="local",
+        folder=str(folder),
+        address=f"unix:{folder}/head.sock",
+        token="",
+        head_pid=own.pid,
+        head_started=own.started - 1,  # an earlier process of this number
+        farcell="0.1.0",
+        python="3.11.2",
+    )
+    dead.write(folder)
+    stranger, left = ProcessId.of(strangers.pid), ProcessId.of(ours.pid)
+    (folder / "processes").write_text(
+        f"{own.pid} {own.started - 1} head\n"
+        f"{stranger.pid} {stranger.started - 1} worker w1\n"
+        f"{left.pid} {left.started} worker w2\n"
+    )
+    try:
+        assert main(["doctor"]) == 1
+        said = capsys.readouterr().out
+        assert f"still running, of {KEY}-dead: worker w2, process {left.pid}" in said
+        assert "worker w1" not in said
+        assert left.alive()
+        main(["doctor", "--clean"])
+        assert f"ended, of {KEY}-dead: worker w2" in capsys.readouterr().out
+        assert ours.wait(30) == -signal.SIGKILL
+        assert stranger.alive()
+        assert own.alive()
+        assert not folder.exists()
+        main(["doctor"])
+        assert f"{KEY}-dead" not in capsys.readouterr().out
+    finally:
+        for process in (strangers, ours):
+            process.kill()
+            process.wait()

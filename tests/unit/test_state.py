@@ -28,6 +28,7 @@ from farcell_runtime.events import (
     Reply,
     RestartRequested,
     Rules,
+    RunGoesOn,
     RunRecord,
     RunReported,
     ScaleRequested,
@@ -342,7 +343,9 @@ def test_without_a_driver_the_session_stops_itself(cluster: Cluster) -> None:
     cluster.now = 599.9
     assert cluster.do(Tick(), DriverDetached("b"), Tick()) == []
     cluster.now = 600.0
-    assert one(StopHead, cluster.do(Tick())).reason == "no driver was attached for 100 s"
+    assert one(StopHead, cluster.do(Tick())).reason == (
+        "no driver was attached for 100 s, and nothing ran"
+    )
 
 
 def test_a_driver_that_comes_back_keeps_it_going(cluster: Cluster) -> None:
@@ -350,6 +353,15 @@ def test_a_driver_that_comes_back_keeps_it_going(cluster: Cluster) -> None:
     cluster.do(DriverAttached("a"))
     cluster.now = 1000.0
     assert cluster.do(Tick()) == []
+
+
+def test_a_run_that_goes_on_keeps_it_going(cluster: Cluster) -> None:
+    cluster.now = 99.0
+    cluster.do(RunGoesOn())
+    cluster.now = 198.9
+    assert cluster.do(Tick()) == []
+    cluster.now = 199.0
+    assert only(StopHead, cluster.do(Tick()))
 
 
 def test_an_idle_time_of_0_means_never() -> None:

@@ -12,7 +12,6 @@ import logging
 import os
 import platform
 import secrets
-import shutil
 import signal
 import sys
 from dataclasses import replace
@@ -24,8 +23,9 @@ import farcell_runtime
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, UsageError
 from farcell_runtime.events import Event
-from farcell_runtime.leftovers import hold
-from farcell_runtime.process import ProcessId
+from farcell_runtime.leftovers import hold, note_process
+from farcell_runtime.process import ProcessId, set_name
+from farcell_runtime.reaper import watch_over
 from farcell_runtime.security import new_folder, new_token
 from farcell_runtime.transport.session_file import SessionFile
 
@@ -46,16 +46,18 @@ def main() -> None:
     except (FarcellError, OSError) as error:
         _tell(options.ready_fd, error=str(error))
         sys.exit(1)
-    _tell(options.ready_fd, folder=str(folder))
     _log_to(folder / "head.log")
+    runtime_folder = Path(options.runtime_folder)
+    watch_over(folder, runtime_folder, config, lambda tail: _tell(options.ready_fd, log=tail))
+    set_name("farcell:head")
+    note_process(folder, "head")
     try:
         _serve(config, options, folder)
     except Exception as error:
         # The last frame of this process: the starter tells the user, and the log has the rest.
         log.exception("the head failed")
         message = str(error) if isinstance(error, FarcellError) else repr(error)
-        if not _tell(options.ready_fd, error=message):
-            shutil.rmtree(folder, ignore_errors=True)  # else the starter does, when it has the log
+        _tell(options.ready_fd, error=message)
         sys.exit(1)
 
 

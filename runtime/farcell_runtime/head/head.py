@@ -28,6 +28,7 @@ from farcell_runtime.events import (
     Reply,
     Request,
     Rules,
+    RunGoesOn,
     StartWorker,
     StopHead,
     Tick,
@@ -37,6 +38,7 @@ from farcell_runtime.head.engine import Engine
 from farcell_runtime.head.views import exit_message, gang_message, report_message
 from farcell_runtime.messages import WorkerSpec
 from farcell_runtime.metrics import Meter
+from farcell_runtime.occupancy import is_occupied
 from farcell_runtime.placement import Host
 from farcell_runtime.state import State
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -194,6 +196,8 @@ class Head:
         while not self.stopped.is_set():
             now = time.monotonic()
             if now >= due_s:
+                if self._runs_alone():
+                    self._take(RunGoesOn(), now)
                 self._take(Tick(), now)
                 with self._lock:
                     self._tell_snapshots()
@@ -207,6 +211,13 @@ class Head:
                 due_s = 0.0
             else:
                 self._take(event, time.monotonic())
+
+    def _runs_alone(self) -> bool:
+        """Whether a worker is in a run that no driver waits for."""
+        if self._state.drivers:
+            return False
+        members = [each for gang in self._state.gangs.values() for each in gang.members]
+        return any(is_occupied(each.spec.log_folder) for each in members)
 
     def _take(self, event: Event, now: float) -> None:
         try:

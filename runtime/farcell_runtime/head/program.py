@@ -15,7 +15,7 @@ from farcell_runtime.events import Event, GangRequested, StopRequested
 from farcell_runtime.head.engine import Engine
 from farcell_runtime.head.head import Head
 from farcell_runtime.head.service import serve
-from farcell_runtime.leftovers import leftovers
+from farcell_runtime.leftovers import leftovers, remove_session_file
 from farcell_runtime.messages import Shape
 from farcell_runtime.transport.session_file import SessionFile
 
@@ -51,11 +51,12 @@ def run(
     try:
         server = serve(head, file.address.removeprefix("unix:"), file.token)
         ready(file.write(runtime_folder))
-        # A chance to clean up after heads that died long ago.
+        # A chance to clean up after sessions that ended long ago.
         for each in leftovers(runtime_folder, older_than_s=config.keep_logs_s):
-            each.remove()
+            if not each.processes:
+                each.remove()
         head.stopped.wait()
-        _remove_session_file(file, runtime_folder)
+        remove_session_file(file, runtime_folder)
         server.stop()
     finally:
         engine.stop()
@@ -66,12 +67,3 @@ def run(
 def record(file: SessionFile) -> None:
     """Write into the session's folder whose it is, so that it can be cleaned up after a crash."""
     replace(file, token="").write(Path(file.folder))
-
-
-def _remove_session_file(file: SessionFile, runtime_folder: Path) -> None:
-    path = SessionFile.path_of(runtime_folder, file.key)
-    try:
-        if SessionFile.read(path).session == file.session:
-            path.unlink()
-    except (OSError, ValueError):
-        return  # gone, or another session's by now

@@ -31,9 +31,9 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from farcell_runtime.config import usable_cpus
-from farcell_runtime.leftovers import hold
+from farcell_runtime.leftovers import hold, note_process
 from farcell_runtime.messages import WorkerSpec
-from farcell_runtime.process import end_session
+from farcell_runtime.process import end_session, set_name
 from farcell_runtime.worker import program
 from farcell_runtime.worker.control import ControlChannel, Message
 from farcell_runtime.worker.memory_limit import OomCounter
@@ -50,7 +50,6 @@ _PAGE_BYTES = 4096
 _LONGEST_RUN_BYTES = 200
 _IDLE_S = 0.5
 _PR_SET_PDEATHSIG = 1
-_PR_SET_NAME = 15
 _HAS_PIDFD = hasattr(os, "pidfd_open")
 
 
@@ -210,6 +209,7 @@ class WarmParent:
     def _fork(self, spec: WorkerSpec) -> _Child:
         if spec.folder not in self._held:
             self._held[spec.folder] = hold(spec.folder)  # shared by all children, for life
+            note_process(spec.folder, "warm parent")
         os.makedirs(spec.log_folder, mode=0o700, exist_ok=True)
         ready_fd, write_fd = os.pipe()
         page = mmap.mmap(-1, _PAGE_BYTES)  # shared and anonymous
@@ -347,6 +347,7 @@ def _be_worker(
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         # SIGINT stays ignored until the program has a handler that knows its runs.
         _redirect_output(spec.log_folder)
+        note_process(spec.folder, f"worker {spec.worker}")
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(spec.gpu_uuids)
         os.environ.update(spec.environment)
         gc.enable()
@@ -373,15 +374,9 @@ def _bind_life_to(parent: int, worker: str) -> None:
     if sys.platform != "linux":
         return
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    _set_name(f"farcell:{worker}")
+    set_name(f"farcell:{worker}")
     if os.getppid() != parent:  # it died before the line above
         os._exit(1)
-
-
-def _set_name(name: str) -> None:
-    """Show ``name`` in ``ps`` and ``top``; the system keeps 15 bytes of it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def _redirect_output(folder: str) -> None:
@@ -433,7 +428,7 @@ def main() -> None:
     arguments.add_argument("--no-pidfd", action="store_true")
     options = arguments.parse_args()
     logging.basicConfig(format="%(asctime)s parent %(levelname)s %(message)s", force=True)
-    _set_name("farcell:parent")
+    set_name("farcell:parent")
     os.set_inheritable(options.control_fd, False)
     control = ControlChannel(socket.socket(fileno=options.control_fd))
     _warm_up([name for name in options.preload.split(",") if name])

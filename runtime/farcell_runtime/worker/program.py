@@ -17,6 +17,7 @@ from farcell_runtime import __version__
 from farcell_runtime.executor.interrupt import InterruptPage, Interrupts
 from farcell_runtime.executor.shell import WorkerShell
 from farcell_runtime.messages import WorkerSpec
+from farcell_runtime.occupancy import Occupancy
 from farcell_runtime.packages import environment
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.door import Door
@@ -81,6 +82,7 @@ class Worker:
             gone=self._gone,
         )
         self._transfers = Transfers()
+        self._occupancy = Occupancy(spec.log_folder)
         self._runs = Runs(spec, self._shell, self._interrupts, self._drivers)
 
     def hello(self) -> pb.Hello:
@@ -150,7 +152,8 @@ class Worker:
     async def _handle(self, message: pb.ToWorker, driver: Driver) -> None:
         match message.WhichOneof("kind"):
             case "execute":
-                await self._runs.execute(message.execute, driver)
+                with self._occupancy:
+                    await self._runs.execute(message.execute, driver)
             case "fetch":
                 self._runs.fetch(message.fetch, driver)
             case "inspect":
