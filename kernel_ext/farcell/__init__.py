@@ -29,6 +29,8 @@ from farcell_runtime.launch import Launch, living_session
 
 if TYPE_CHECKING:
     from farcell.background import BackgroundRun
+    from farcell.notebook import Notebook
+    from farcell.recovery import Recovery
 
 __all__ = [
     "AuthError",
@@ -48,6 +50,7 @@ __all__ = [
     "__version__",
     "find_run",
     "load_ipython_extension",
+    "plan_recovery",
     "unload_ipython_extension",
 ]
 
@@ -58,12 +61,24 @@ def find_run(key: int | str) -> BackgroundRun:
     Raises:
         UsageError: if there is none.
     """
+    return _notebook().cells.find(str(key))
+
+
+def plan_recovery(*names: str) -> Recovery:
+    """Which cells make ``names`` again that a worker has lost; without any, all that it had.
+
+    Shown, it tells the plan; ``run()`` runs it.
+    """
+    return _notebook().recovery(names)
+
+
+def _notebook() -> Notebook:
     from farcell import extension
 
     notebook = extension.notebook_here()
     if notebook is None:
         raise UsageError("farcell is not loaded here", hint="%load_ext farcell")
-    return notebook.cells.find(str(key))
+    return notebook
 
 
 def load_ipython_extension(shell: Any) -> None:

@@ -16,7 +16,10 @@ from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.overlaps import Overlaps
+from farcell.parsing import first_line
+from farcell.provenance import PastRun
 from farcell.receipt import Receipts, dry_run
+from farcell.recorder import ended_as
 from farcell.reports import RunReports
 from farcell.run import Run
 from farcell.shipment import Shipment
@@ -25,7 +28,7 @@ from farcell_runtime import ambient
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.bindings import RESULTS
 from farcell_runtime.config import Config
-from farcell_runtime.errors import FarcellError, SessionLost, UsageError
+from farcell_runtime.errors import FarcellError, SessionLost, UsageError, WorkerLost
 from farcell_runtime.messages import Shape
 from farcell_runtime.transport import farcell_pb2 as pb
 
@@ -39,6 +42,7 @@ class _Started:
 
     Attributes:
         versions: those of all names when it began.
+        past: it, as the provenance has it.
     """
 
     background: BackgroundRun
@@ -46,6 +50,7 @@ class _Started:
     code: str
     shipment: Shipment
     versions: Mapping[str, int]
+    past: PastRun
 
 
 class Cells:
@@ -140,11 +145,13 @@ class Cells:
         error = run.error()
         self._reports.ended(run.id, error)
         self.take_in()
+        if run.asked:
+            self._names.provenance.happens_once("it asks for input")
         if run.done is not None and run.done.status == "refused":
             self._names.refused(gang.name, shipment)
             if any(piece.is_patch for piece in shipment.moved):
                 return False
-            error = _told_of(error, shipment)
+            error = shipment.told_in(error)
         elif run.done is not None:
             if versions is None:
                 self._names.gang_changed(gang.name, run.done, code)
@@ -163,6 +170,8 @@ class Cells:
         if error is not None:
             if not isinstance(error, FarcellError):
                 self.last_gang = gang.name
+            elif isinstance(error, WorkerLost) and self._names.provenance.names_lost():
+                error.hint = f"%cluster recover rebuilds what was lost; {error.hint}"
             raise error
         return True
 
@@ -212,7 +221,8 @@ class Cells:
             self._running.pop(run.id, None)
             self._fell_through(run, shipment, fault)
             raise
-        self._started.append(_Started(background, run, code, shipment, versions))
+        past = self._names.provenance.goes_on()
+        self._started.append(_Started(background, run, code, shipment, versions, past))
         self._keep(background)
         return background
 
@@ -324,7 +334,13 @@ class Cells:
         else:
             # What it has set there stays there: the notebook has gone on meanwhile.
             self._ambient.pop(gang.name, None)
-            lines = self.overlaps.take_in(gang, done, started.code, started.versions, number)
+            past = started.past
+            past.ended = ended_as(started.background.exception())
+            past.took_s = started.background.elapsed_s
+            with self._names.provenance.settling(past):
+                lines = self.overlaps.take_in(gang, done, started.code, started.versions, number)
+            if lines:
+                past.once = "other cells changed the same names while it ran"
             if started.run.showed_result:
                 self._names.results.made(started.run.number, gang.name)
         self._started.remove(started)
@@ -482,16 +498,3 @@ class Cells:
             before = None
         self._last_ambient = Ambient.here(before, generators=alone)
         return self._last_ambient
-
-
-def first_line(code: str) -> str:
-    """What a cell is known by in tables."""
-    return code.strip().partition("\n")[0][:80]
-
-
-def _told_of(error: BaseException | None, shipment: Shipment) -> BaseException | None:
-    """``error``, with the names that could not be taken."""
-    if not isinstance(error, UsageError):
-        return error
-    names = ", ".join(f"'{name}'" for name in shipment.names)
-    return UsageError(f"{names} {error.message}", hint=error.hint)

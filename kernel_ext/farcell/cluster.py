@@ -156,6 +156,23 @@ def names(notebook: Notebook, on: str | None = None) -> str:
     return "\n".join(table(rows, right=("size", "version")))
 
 
+def recover(
+    notebook: Notebook, *names: str, yes: bool | None = None, dry_run: bool | None = None
+) -> str:
+    """Run again the cells that make what a lost worker had."""
+    recovery = notebook.recovery(names)
+    if dry_run or not recovery.plan.steps:
+        return repr(recovery)
+    print(recovery)
+    if not yes:
+        agreed = recovery.agreed()
+        if agreed is None:
+            return f"nobody can be asked here; this runs it: {recovery.command}"
+        if not agreed:
+            return "nothing was run"
+    return recovery.run()
+
+
 def put(notebook: Notebook, path: str, dest: str | None = None, on: str | None = None) -> str:
     """Copy a file or folder to the machines of a gang's workers."""
     return transfer.put(notebook.gang_called(on), path, dest)

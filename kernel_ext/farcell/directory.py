@@ -197,6 +197,12 @@ class Directory:
         self._to_forget.pop(place, None)
         return lost
 
+    def lose(self, name: str, why: str) -> None:
+        """``name`` is gone; whoever holds what there is of it is to delete that."""
+        if name in self._entries:
+            self._forget(name, "")
+        self._lost[name] = why
+
     def why_lost(self, name: str) -> str:
         """Why ``name`` is gone, if it is; empty otherwise."""
         return self._lost.get(name, "")

@@ -19,10 +19,10 @@ from farcell.options import (
     Command,
     leading_options,
     nearest,
+    shape_asked,
     split,
 )
 from farcell_runtime.errors import UsageError
-from farcell_runtime.messages import Shape
 
 
 @magics_class
@@ -49,10 +49,10 @@ class FarcellMagics(Magics):
         elif options["local"]:
             self._shell.run_cell(code)  # "%remote --local x": a cell is rewritten before it runs
         elif options["dry_run"]:
-            print(self._notebook.cells.dry_run(_shape(options), code))
+            print(self._notebook.cells.dry_run(shape_asked(options), code))
         elif options["background"] or options["name"]:
             return self._notebook.cells.start(
-                _shape(options),
+                shape_asked(options),
                 code,
                 header=header,
                 timeout_s=options["timeout"],
@@ -60,7 +60,7 @@ class FarcellMagics(Magics):
             )
         elif code.strip():
             self._notebook.cells.run(
-                _shape(options), code, header=header, timeout_s=options["timeout"]
+                shape_asked(options), code, header=header, timeout_s=options["timeout"]
             )
         return None
 
@@ -106,7 +106,3 @@ class FarcellMagics(Magics):
     def take_over_debug(self) -> None:
         """Stand in front of IPython's own ``%debug``."""
         self._original_debug = self._shell.find_line_magic("debug")
-
-
-def _shape(options: dict[str, Any]) -> Shape:
-    return Shape(options["ranks"], options["gpus"], options["cpus"], options["on"])

@@ -12,23 +12,25 @@ import threading
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Protocol
 
-from farcell.capture import Reads, reads_of
+from farcell.capture import reads_of
 from farcell.directory import KERNEL, Directory
 from farcell.fetching_builtins import FetchingBuiltins
 from farcell.gang import Gang
 from farcell.incoming import Incoming
 from farcell.parsing import looked_up
+from farcell.provenance import Provenance
 from farcell.ranks import Ranks
+from farcell.reading import Reading
 from farcell.receipt import Receipts
 from farcell.remote_value import RemoteValue, lives_elsewhere
 from farcell.results import Results
 from farcell.shipment import Shipment, groups_of, moved, reasons, submodules
 from farcell.stops import stops_allowed, stops_held
-from farcell_runtime.bindings import RESULTS, Bindings, imported, is_hidden, type_name
+from farcell_runtime.bindings import RESULTS, Binding, Bindings, imported, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.pieces import Pieces
 from farcell_runtime.pouring import Arrival
-from farcell_runtime.reads import ANY_NAME, closure, mentioned, readers, value_reads
+from farcell_runtime.reads import mentioned
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import pack
@@ -64,6 +66,7 @@ class Names:
         self._fetch_limit_bytes = fetch_limit_bytes
         self._pool = pool
         self.directory = Directory()
+        self.provenance = Provenance()
         self.shell = shell
         self.gang_named = gang_named
         self.results = Results(shell, self)
@@ -82,21 +85,25 @@ class Names:
             fetch_whole=self._fetch_whole,
         )
         self._builtins = FetchingBuiltins(self._fetch_missing)
+        self._reading = Reading(shell, self.directory)
 
     def install(self) -> None:
         """Have reads of absent names fetch them."""
         self.shell.user_ns["__builtins__"] = self._builtins
-        self.observe("")
+        with self.provenance.beside("before farcell was loaded"):
+            self.observe("")
 
     def uninstall(self) -> None:
         self.shell.user_ns["__builtins__"] = builtins
 
     def observe(self, code: str) -> None:
         """Take in what ``code``, which ran in the notebook, has changed."""
-        with self._lock:
+        beside = "" if code else "beside the cells, by a thread or a task"
+        with self._lock, self.provenance.beside(beside):
             namespace = self.shell.user_ns
-            reached = self._closure(mentioned(code)) if code else set()
+            reached = self._reading.closure(mentioned(code)) if code else set()
             changed, deleted = self._here.changes(namespace, reached)
+            looked_at = self._looked_at_here(code, changed)
             for binding in changed:
                 value = namespace[binding.name]
                 if isinstance(value, RemoteValue | Ranks) and not binding.bound:
@@ -105,8 +112,11 @@ class Names:
                 if binding.bound:
                     self._rebound([binding.name])
                 self.directory.changed(KERNEL, binding.name, type_name=binding.type_name)
+                if binding.name not in looked_at:
+                    self.provenance.changed(binding.name, bound=binding.bound, here=True)
             for name in deleted:
                 self.directory.deleted(KERNEL, name)
+                self.provenance.deleted(name)
                 self._shadows.pop(name, None)
             if changed or deleted:
                 self._here = self._snapshot()
@@ -139,6 +149,8 @@ class Names:
             except BaseException:
                 self.refused(gang.name, shipment)
                 raise
+            known = {name: values.known_by(name) for name in shipment.reads}
+            self.provenance.read(shipment.reads, known)
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
@@ -168,11 +180,12 @@ class Names:
         """Take in what has changed on ``gang``, where ``code`` ran."""
         if not (done.names or done.deleted):
             return
-        with self._lock:
+        with self._lock, self.provenance.beside("" if code else "by a widget's handler"):
             namespace = self.shell.user_ns
             values, mentions = self.values_for(gang), mentioned(code)
             values.doubt(report.name for report in done.names)
             values.forget(done.deleted)
+            looked_at = self._looked_at_there(code, done)
             for report in done.names:
                 if self._is_outdated(gang, report, mentions):
                     values.forget([report.name])
@@ -186,6 +199,10 @@ class Names:
                     module=report.module,
                     alias_of=report.alias_of,
                 )
+                if report.name not in looked_at:
+                    self.provenance.changed(
+                        report.name, bound=report.bound, here=False, was_here=held_here
+                    )
                 if report.bound:
                     self._shadows.pop(report.name, None)
                 elif held_here and report.name in namespace:
@@ -193,9 +210,26 @@ class Names:
                 namespace.pop(report.name, None)
             for name in done.deleted:
                 self.directory.deleted(gang, name)
+                self.provenance.deleted(name)
                 namespace.pop(name, None)
                 self._shadows.pop(name, None)
             self._here.record(namespace, [*(each.name for each in done.names), *done.deleted])
+
+    def _looked_at_here(self, code: str, changed: Iterable[Binding]) -> set[str]:
+        """Of the names that count as changed in place here, those that ``code`` only looked at."""
+        touched = {binding.name for binding in changed if not binding.bound}
+        alone, reached = self._reading.left_alone(code, touched)
+        if not alone:
+            return alone
+        changes, _ = self._here.changes(self.shell.user_ns, reached)
+        return alone - {binding.name for binding in changes}
+
+    def _looked_at_there(self, code: str, done: pb.Done) -> set[str]:
+        """The same, of those that count as changed in place on a gang."""
+        touched = {report.name: report.alias_of for report in done.names if not report.bound}
+        alone, _ = self._reading.left_alone(code, touched.keys())
+        shared = {touched.get(name, "") for name in touched.keys() - alone} - {""}
+        return {n for n in alone if n not in shared and touched[n] not in shared}
 
     def _is_outdated(self, gang: str, report: pb.NameReport, mentions: set[str]) -> bool:
         """Whether ``report`` is of an older value than the newest, which is elsewhere."""
@@ -214,6 +248,39 @@ class Names:
         with self._lock:
             self.shell.user_ns.pop(name, None)
             self.directory.deleted(KERNEL, name)
+            self.provenance.deleted(name)
+            self._here.record(self.shell.user_ns, [name])
+
+    def alias(self, name: str, other: str) -> None:
+        """Bind ``other`` to what ``name`` is, where that is."""
+        with self._lock:
+            entry, holder = self.directory.entry(name), self.holder(name)
+            if holder and self.gang_named(holder).alias(name, other):
+                report = pb.NameReport(name=other, type=entry.type_name, bound=True)
+                report.reads.extend(entry.reads)
+                report.module = entry.module
+                self.gang_changed(holder, pb.Done(names=[report]), other)
+            else:
+                self.fetch([name], most_bytes=0)
+                self.bind(other, self.shell.user_ns[name])
+
+    def bind(self, name: str, value: object) -> None:
+        """Have the notebook's own ``name`` be ``value``, as if a cell had bound it."""
+        with self._lock:
+            self.shell.user_ns[name] = value
+            self._shadows.pop(name, None)
+            self._rebound([name])
+            self.directory.changed(KERNEL, name, type_name=type_name(value))
+            self.provenance.changed(name, bound=True, here=True)
+            self._here.record(self.shell.user_ns, [name])
+
+    def lose(self, name: str, why: str) -> None:
+        """Have ``name`` be gone everywhere: what there is of it is older than what was lost."""
+        with self._lock:
+            self.shell.user_ns.pop(name, None)
+            self._shadows.pop(name, None)
+            self.directory.lose(name, why)
+            self.provenance.taken_out(name)
             self._here.record(self.shell.user_ns, [name])
 
     def gang_gone(self, gang: str, why: str) -> tuple[list[str], list[str]]:
@@ -241,25 +308,27 @@ class Names:
                 if isinstance(self.shell.user_ns.get(name), RemoteValue):
                     del self.shell.user_ns[name]
             self._here.record(self.shell.user_ns, handled + lost)
+            self.provenance.lost(lost, back)
             return lost, back
 
     def found(self, gang: str, names: Iterable[str]) -> None:
         """``gang`` holds ``names`` from before this kernel."""
-        with self._lock:
+        with self._lock, self.provenance.beside("by a kernel before this one"):
             for name in names:
                 self.directory.changed(gang, name)
+                self.provenance.changed(name, bound=True, here=False)
                 self.shell.user_ns.pop(name, None)
                 self._here.record(self.shell.user_ns, [name])
 
     def fetch_for(self, code: str) -> None:
         """Fetch what a cell that is about to run in the notebook reads and the notebook lacks."""
         with self._lock:
-            if not self.absent():
-                return
             reads = reads_of(code, self.shell.transform_cell, here=True)
-            certain, perhaps = self._what_is_read(reads)
+            certain, perhaps = self._reading.of_cell(reads)
             wanted = certain | (perhaps if reads.dynamic or reads.everything else set())
-            self.fetch(wanted)
+            self.provenance.read(wanted)
+            if self.absent():
+                self.fetch(wanted)
 
     def fetch(self, names: Iterable[str], *, most_bytes: int | None = None) -> None:
         """Bring the newest values of ``names`` into the notebook.
@@ -303,31 +372,6 @@ class Names:
         self.shell.user_ns[name] = value
         self.directory.changed(KERNEL, name, type_name=type_name(value), module=path)
 
-    def _what_is_read(self, reads: Reads) -> tuple[set[str], set[str]]:
-        certain = self._closure(reads.names)
-        reads.everything |= ANY_NAME in certain
-        texts = [self.shell.user_ns.get(name) for name in reads.texts]
-        mentions = {word for text in texts if isinstance(text, str) for word in mentioned(text)}
-        perhaps = self._closure(reads.maybe | mentions)
-        if reads.everything:
-            perhaps |= {name for name in self.directory if not name.startswith("_")}
-        return certain, perhaps - certain
-
-    def _closure(self, names: Iterable[str]) -> set[str]:
-        return closure(names, self._reads_of, self._is_known)
-
-    def _reads_of(self, name: str) -> Iterable[str]:
-        """The names that the value of ``name`` reads in turn."""
-        namespace = self.shell.user_ns
-        if name in namespace:
-            return value_reads(namespace[name], namespace)
-        return self.directory.entry(name).reads if name in self.directory else ()
-
-    def _is_known(self, name: str) -> bool:
-        if name in self.directory or name == ANY_NAME:
-            return True
-        return name in self.shell.user_ns and not is_hidden(name, self.shell.user_ns_hidden)
-
     def _check_not_lost(self, code: str, names: Iterable[str]) -> None:
         namespace = self.shell.user_ns
         lost = [n for n in names if n not in namespace and self.directory.why_lost(n)]
@@ -335,7 +379,7 @@ class Names:
         certain = looked_up(code, self.shell.transform_cell) if lost else ()
         for name in lost:
             if name in certain:
-                raise _lost(name, self.directory.why_lost(name))
+                raise self._lost(name)
 
     def _bring_home(
         self, gang: str, names: Iterable[str], shipment: Shipment, *, fetch: bool
@@ -363,7 +407,7 @@ class Names:
         """
         shipment = Shipment()
         reads = reads_of(code, self.shell.transform_cell)
-        certain, perhaps = self._what_is_read(reads)
+        certain, perhaps = self._reading.of_cell(reads)
         self._check_not_lost(code, reads.names)
         if not (certain or perhaps):
             return shipment, Pieces(), None
@@ -382,7 +426,7 @@ class Names:
                 if name in certain:
                     raise CaptureError(name, type_name(namespace[name]), refused)
                 wanted.discard(name)
-            reached = self._closure(pieces.reads)
+            reached = self._reading.closure(pieces.reads)
             more = set(self.directory.lacking(gang, reached)) - wanted - pieces.missing.keys()
             if not more:
                 break
@@ -397,14 +441,11 @@ class Names:
             for name, size in sizes.items()
             if name in wanted and (name in needed or reads.dynamic or size <= _SMALL_BYTES)
         }
+        shipment.reads = certain | (perhaps if reads.dynamic else set())
         parcel, same = values.join(pieces, going, whole=whole, together=groups)
         if parcel is not None:
             going.difference_update(same)
-
-            def trace(roots: Iterable[str]) -> dict[str, str]:
-                return readers(roots, self._reads_of, self._is_known)
-
-            why = reasons(going, reads, certain, groups, trace)
+            why = reasons(going, reads, certain, groups, self._reading.readers)
             shipment.moved = moved(parcel, sizes, why)
         shipment.modules = submodules(code, certain, namespace)
         there = [name for name in certain - wanted if name in self.directory] + same
@@ -441,13 +482,15 @@ class Names:
                 self.fetch([name])
                 if name in self.shell.user_ns:
                     return self.shell.user_ns[name]
-            if why := self.directory.why_lost(name):
-                raise _lost(name, why)
+            if self.directory.why_lost(name):
+                raise self._lost(name)
         return self.results.named(name)
+
+    def _lost(self, name: str) -> ObjectLost:
+        hint = f"run the cell again that makes '{name}'"
+        if self.provenance.can_be_tried(name):
+            hint = f"%cluster recover {name} says which cells make it again, and runs them"
+        return ObjectLost(f"'{name}' is gone: {self.directory.why_lost(name)}", hint=hint)
 
     def _snapshot(self) -> Bindings:
         return Bindings(self.shell.user_ns, self.shell.user_ns_hidden)
-
-
-def _lost(name: str, why: str) -> ObjectLost:
-    return ObjectLost(f"'{name}' is gone: {why}", hint=f"run the cell again that makes '{name}'")

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -23,6 +24,8 @@ from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.reattachment import Reattachment
 from farcell.receipt import Receipts
+from farcell.recorder import Recorder
+from farcell.recovery import Recovery
 from farcell.reports import RunReports
 from farcell.stops import stops_held
 from farcell_runtime import codec
@@ -58,6 +61,7 @@ class Notebook:
         limit_bytes = self._config.fetch_limit_bytes
         self.receipts = Receipts(shell, on=self._config.receipts)
         self.names = Names(shell, self._gang_named, self._pool, limit_bytes, self.receipts)
+        self._recorder = Recorder(shell, self.names.provenance)
         self._launch = launch
         self._session: Future[Session] | None = None
         self._gangs: dict[str, Gang] = {}
@@ -248,7 +252,10 @@ class Notebook:
                 f"there is no gang '{name}'", hint=f"gangs: {', '.join(known) or 'none'}"
             )
 
-    # ---- cells ------------------------------------------------------------------------------
+    def recovery(self, names: Sequence[str] = ()) -> Recovery:
+        """What must run again for ``names``, or all that a lost worker had, to be there again."""
+        self._take_news()
+        return Recovery(self.shell, self.names, self.cells, self.receipts, names)
 
     # ---- the shell's events -----------------------------------------------------------------
 
@@ -259,6 +266,7 @@ class Notebook:
         self._take_changes()
         with errors_shown():
             self._adopt()
+        self._recorder.begins(code)
         if not runs_remotely(code):
             with errors_shown():
                 try:
@@ -276,6 +284,7 @@ class Notebook:
             with contextlib.suppress(KeyboardInterrupt), stops_held():
                 self.names.observe(code)
             self.cells.local_code_ran()
+        self._recorder.ended(result)
 
     # ---- what happens elsewhere -------------------------------------------------------------
 
@@ -306,13 +315,13 @@ class Notebook:
 
     def _heard(self, news: pb.WorkerExit | pb.Gang | SessionLost) -> None:
         """On the watching thread: runs must hear of a loss at once, the rest can wait."""
+        with self._lock:
+            self._news.append(news)
         if isinstance(news, pb.WorkerExit) and (gang := self._gangs.get(news.gang)):
             gang.lose(news)
         elif isinstance(news, SessionLost):
             for gang in list(self._gangs.values()):
                 gang.lose_all(str(news))
-        with self._lock:
-            self._news.append(news)
 
     def _take_news(self) -> None:
         """On the main thread, between cells: forget gangs that are gone or were restarted."""
@@ -350,7 +359,10 @@ class Notebook:
             gang.lose_all(why)
             gang.close()
         if lost := [each for each in lost if not each.startswith("_")]:
-            print(f"farcell: lost with gang {name}: {', '.join(lost)}", file=sys.stderr)
+            told = f"farcell: lost with gang {name}: {', '.join(lost)}"
+            if any(map(self.names.provenance.can_be_tried, lost)):
+                told += "; %cluster recover rebuilds what it can"
+            print(told, file=sys.stderr)
         if back := [each for each in back if not each.startswith("_")]:
             told = ", ".join(back[:8]) + (f" and {len(back) - 8} more" if len(back) > 8 else "")
             print(

@@ -6,11 +6,12 @@ import difflib
 import functools
 import re
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from farcell_runtime.errors import UsageError
+from farcell_runtime.messages import Shape
 
 _OPTION = re.compile(r"--?[^\W\d]")  # a dash before a digit is a minus sign
 
@@ -42,7 +43,7 @@ class Command:
 
     Attributes:
         words: what they are called, in the order in which they stand; in brackets what may be
-            left out.
+            left out, and with dots behind it what may stand more than once.
     """
 
     name: str
@@ -91,6 +92,8 @@ class Command:
                 raise UsageError(f"{flag} {text}: {error}", hint=self.usage()) from None
         allowed = self.words.split()
         needed = [word for word in allowed if not word.startswith("[")]
+        if self.words.endswith("..."):
+            allowed += [self.words] * len(words)
         if words and not allowed:
             raise UsageError(f"{self.name} does not take {words[0]!r}", hint=self.usage())
         if not len(needed) <= len(words) <= len(allowed):
@@ -268,6 +271,16 @@ CLUSTER = {
         (),
         "RUN NAME",
     ),
+    "recover": Command(
+        "%cluster recover",
+        "After a worker was lost: show which cells make again what it had, and what can't be had\n"
+        "again and why; ask, and run just those, in their order. Without NAME: all that was lost.",
+        (
+            Option("--yes", "don't ask"),
+            Option("--dry-run", "don't ask, and run nothing"),
+        ),
+        "[NAME]...",
+    ),
     "put": Command(
         "%cluster put",
         "Copy a file or folder to the machines of a gang's workers: to DEST, or to the same path\n"
@@ -304,6 +317,11 @@ FARCELL = {
         "[on|off]",
     ),
 }
+
+
+def shape_asked(options: Mapping[str, Any]) -> Shape:
+    """The shape of the gang that the options of ``%%remote`` ask for."""
+    return Shape(options["ranks"], options["gpus"], options["cpus"], options["on"])
 
 
 def runs_remotely(cell: str) -> bool:

@@ -103,16 +103,7 @@ class Overlaps:
                 f"nothing that run {number} has made of '{name}' was set aside, or it is gone",
                 hint=f"set aside: {known or 'nothing'}",
             )
-        entry, holder = names.directory.entry(aside), names.holder(aside)
-        if holder and names.gang_named(holder).alias(aside, name):
-            kept = pb.NameReport(
-                name=name, type=entry.type_name, bound=True, reads=entry.reads, module=entry.module
-            )
-            names.gang_changed(holder, pb.Done(names=[kept]), name)
-        else:
-            names.fetch([aside], most_bytes=0)
-            namespace = names.shell.user_ns
-            namespace[name] = namespace[aside]
-            names.observe("")
-        names.delete(aside)
+        with names.provenance.beside("by %cluster keep"):
+            names.alias(aside, name)
+            names.delete(aside)
         del self._aside[number, name]

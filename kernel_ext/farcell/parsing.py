@@ -30,6 +30,11 @@ def parsed(code: str, transform: Transform) -> ast.Module | None:
         return None
 
 
+def first_line(code: str) -> str:
+    """What a cell is known by in tables."""
+    return code.strip().partition("\n")[0][:80]
+
+
 def looked_up(code: str, transform: Transform) -> set[str]:
     """The names that the cell ``code`` itself looks up, those in strings left out."""
     found: set[str] = set()

@@ -100,6 +100,7 @@ class Run:
         self._timed_out = False
         self._told_stuck = False
         self._killed = False
+        self.asked = False  # whether it has asked for input
         self._held_back_s: float | None = None
 
     @property
@@ -286,6 +287,7 @@ class Run:
         self._together.flush(wait=False)
 
     def _answer(self, rank: int, question: pb.InputRequest) -> None:
+        self.asked = True
         reply = pb.InputReply(run=self.id)
         ours = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:

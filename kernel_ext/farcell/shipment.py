@@ -11,6 +11,7 @@ from typing import Any
 
 from farcell.capture import Reads
 from farcell_runtime.bindings import is_immutable
+from farcell_runtime.errors import UsageError
 from farcell_runtime.sharing import sharing
 from farcell_runtime.transport.payload import Packed
 from farcell_runtime.values import Parcel
@@ -51,6 +52,7 @@ class Shipment:
             values had when they last moved; 0 for one that never has.
         first: what is to be fetched from other gangs before it can go, with such sizes, by gang;
             empty where that has been done.
+        reads: all names that the cell reads.
         forget: names to delete there.
         modules: submodules that the cell uses through a module's name: a module travels as its
             name, and what else of its package is imported would be missing there.
@@ -60,6 +62,7 @@ class Shipment:
     moved: list[Moved] = field(default_factory=list)
     unchanged: dict[str, int] = field(default_factory=dict)
     first: dict[str, dict[str, int]] = field(default_factory=dict)
+    reads: set[str] = field(default_factory=set)
     forget: list[str] = field(default_factory=list)
     modules: list[str] = field(default_factory=list)
 
@@ -67,6 +70,13 @@ class Shipment:
     def names(self) -> list[str]:
         """The names that go."""
         return [name for piece in self.moved for name in piece.names]
+
+    def told_in(self, error: BaseException | None) -> BaseException | None:
+        """``error``, with the names that could not be taken."""
+        if not isinstance(error, UsageError):
+            return error
+        names = ", ".join(f"'{name}'" for name in self.names)
+        return UsageError(f"{names} {error.message}", hint=error.hint)
 
 
 def moved(

@@ -165,6 +165,10 @@ class Values:
         here = pieces.plain.keys() | pieces.pickles.keys()
         return [name for name in names if name not in here or self._differs(pieces, name)]
 
+    def known_by(self, name: str) -> Digest | bytes | None:
+        """What the value that both sides have of ``name`` is known by, if they have one."""
+        return self._synced.get(name)
+
     def confirm(self, names: Iterable[str]) -> None:
         """The other side has not changed these names after all."""
         for name in names:

@@ -89,6 +89,8 @@ CLUSTER_LINES: dict[str, Any] = {
     "stop": {"words": []},
     "stop train": {"words": ["train"]},
     "stop a b": "%cluster stop takes one [GANG]",
+    "recover": {"yes": None, "dry_run": None, "words": []},
+    "recover a b --yes": {"yes": True, "dry_run": None, "words": ["a", "b"]},
     "scale 4": {"words": ["4"]},
     "scale -1": {"words": ["-1"]},
     "scale": "%cluster scale takes one N",
