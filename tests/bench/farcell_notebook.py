@@ -8,6 +8,7 @@ import re
 import sys
 
 from . import models
+from .accidents import measure_accidents
 from .hot_loops import measure_loops
 from .notebook_kernel import NotebookKernel
 from .plan import Plan
@@ -223,6 +224,8 @@ def measure_session(kernel: NotebookKernel, plan: Plan) -> None:
     if plan.wants("restart"):
         with reported("restart.ready", WHO):
             measure_restarts(kernel, plan.restarts)
+    if plan.wants("accident"):
+        measure_accidents(kernel, plan.kills)
     if plan.wants("values"):
         with reported("values.all", WHO):
             measure_values(kernel, 5)

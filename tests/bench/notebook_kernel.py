@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import tempfile
 import time
 from collections.abc import Callable
@@ -64,6 +65,7 @@ class CellEnd:
     text: str  #: what it printed, where that was kept
     messages: int  #: messages sent to the page
     characters: int  #: of text in them
+    shown_at_s: float = 0.0  #: ``time.perf_counter`` when the text that was waited for came
 
 
 def _text_of(message: dict[str, Any]) -> str:
@@ -98,6 +100,9 @@ class NotebookKernel:
             connection_file=str(root / "runtime" / f"kernel-{root.name}.json"),
         )
         self._manager.start_kernel(env=environment, cwd=str(root))
+        self._connect()
+
+    def _connect(self) -> None:
         self._page: BlockingKernelClient = self._manager.blocking_client()
         self._page.start_channels()
         self._page.wait_for_ready(timeout=60)
@@ -124,6 +129,17 @@ class NotebookKernel:
         """What the stop button does."""
         self._manager.interrupt_kernel()
 
+    def kill(self) -> None:
+        """Kill the kernel, as by an accident."""
+        self._manager.signal_kernel(signal.SIGKILL)
+
+    def replace(self) -> None:
+        """Kill the kernel, and start another in its place."""
+        self.kill()
+        self._page.stop_channels()
+        self._manager.restart_kernel(now=True)
+        self._connect()
+
     def run(
         self,
         code: str,
@@ -133,11 +149,13 @@ class NotebookKernel:
         on_text: Callable[[str], None] | None = None,
         on_question: Callable[[], None] | None = None,
         check: bool = True,
+        until_text: str = "",
     ) -> CellEnd:
         """Run a cell to its end, reading its output as a page would.
 
         ``on_text`` and ``on_question`` are called when it prints and when it asks for input. With
-        ``check``, a cell that fails raises RuntimeError here.
+        ``check``, a cell that fails raises RuntimeError here. ``until_text`` may come later than
+        the cell's end.
         """
         page = self._page
         sockets = {page.iopub_channel: "page", page.stdin_channel: "question"}
@@ -153,7 +171,7 @@ class NotebookKernel:
         replied = idle = False
         start = time.perf_counter()
         request = page.execute(code, allow_stdin=True)
-        while not (replied and idle):
+        while not (replied and idle and (end.shown_at_s or not until_text)):
             left_s = start + timeout_s - time.perf_counter()
             ready = poller.poll(int(max(left_s, 0) * 1000))
             if not ready:
@@ -178,6 +196,8 @@ class NotebookKernel:
                 else:
                     end.messages += 1
                     text = _text_of(message)
+                    if until_text and until_text in text:
+                        end.shown_at_s = time.perf_counter()
                     end.characters += len(text)
                     if keep_text:
                         texts.append(text)

@@ -15,6 +15,7 @@ SUBJECTS = {
     "start": "from nothing to the first result",
     "restart": "a worker replaced by a fresh one",
     "stop": "from the stop button to the end of the cell",
+    "accident": "a worker or a kernel that dies",
     "values": "values on their way",
     "flood": "200,000 printed lines",
     "memory": "what an idle worker adds",
@@ -33,6 +34,7 @@ class Plan:
     trips: int
     restarts: int
     stops: int
+    kills: int
     lines: int
     ranks: tuple[int, ...]
 
@@ -46,6 +48,7 @@ class Plan:
             f"--trips={self.trips}",
             f"--restarts={self.restarts}",
             f"--stops={self.stops}",
+            f"--kills={self.kills}",
             f"--lines={self.lines}",
             f"--ranks={','.join(map(str, self.ranks))}",
         ]
@@ -57,6 +60,7 @@ class Plan:
         parser.add_argument("--trips", type=int, default=300)
         parser.add_argument("--restarts", type=int, default=5)
         parser.add_argument("--stops", type=int, default=5)
+        parser.add_argument("--kills", type=int, default=25)
         parser.add_argument("--lines", type=int, default=200_000)
         parser.add_argument("--ranks", default="8")
         given = parser.parse_args(arguments)
@@ -65,6 +69,7 @@ class Plan:
             trips=given.trips,
             restarts=given.restarts,
             stops=given.stops,
+            kills=given.kills,
             lines=given.lines,
             ranks=tuple(int(count) for count in given.ranks.split(",") if count),
         )
@@ -73,6 +78,6 @@ class Plan:
 def plan_for(*, subjects: frozenset[str], quick: bool, full: bool) -> Plan:
     """The plan of one round."""
     if quick:
-        return Plan(subjects, trips=200, restarts=3, stops=4, lines=200_000, ranks=(8,))
+        return Plan(subjects, trips=200, restarts=3, stops=4, kills=10, lines=200_000, ranks=(8,))
     ranks = (8, 64) if full else (8,)
-    return Plan(subjects, trips=500, restarts=5, stops=8, lines=200_000, ranks=ranks)
+    return Plan(subjects, trips=500, restarts=5, stops=8, kills=25, lines=200_000, ranks=ranks)

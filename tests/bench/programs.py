@@ -37,7 +37,7 @@ PROGRAMS = (
         "farcell",
         "bench.farcell_notebook",
         "farcell",
-        _subjects("trip start restart stop values flood memory"),
+        _subjects("trip start restart stop accident values flood memory"),
     ),
     Program(
         "ray",

@@ -36,6 +36,8 @@ NOTES = """\
   "More ranks" are a gang, actors or a mesh in a cluster that is up; for ipyparallel a new cluster.
 - A stop counts from the signal to the cell's reply at the front end; Ray's is `ray.cancel` of a
   sleeping task (3 s) until `ray.get` returns; ipyparallel's cell sleeps 3 s too.
+- A new kernel counts from `%load_ext` in a process that is up, with the session still living: to
+  the end of the cell that reads a list of ten, and to the last line at the front end.
 - Memory is what smaps calls private, clean and dirty: what the end of the process would give back.
 """
 

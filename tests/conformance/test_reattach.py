@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conformance.page import Page, plain
+from tests.conformance.page import Cell, Page, plain
 
+# Counts, pauses at 20 until the kernel is gone, and goes on until it is told to stop.
 COUNTING = """import os, time
+with open({folder!r} + "/log", "w") as log:
+    log.write(os.readlink("/proc/self/fd/1"))
 for number in range(100_000):
     print("@" + str(number), flush=True)
     time.sleep(0.01)
-    if os.path.exists({go!r}):
+    while number == 20 and not os.path.exists({folder!r} + "/gone"):
+        time.sleep(0.01)
+    if os.path.exists({folder!r} + "/go"):
         break
 last = number
+open({folder!r} + "/over", "w").close()
 """
 
 
@@ -41,14 +48,28 @@ def numbers(*texts: str) -> list[int]:
     return [int(word[1:]) for text in texts for word in text.split() if word.startswith("@")]
 
 
-def wait_for(path: Path) -> None:
-    """Wait until a cell has made a file."""
+def wait_until(reached: Callable[[], object]) -> None:
+    """Wait for what no message tells of."""
     pause = threading.Event()
     for _ in range(6000):
-        if path.exists():
+        if reached():
             return
         pause.wait(0.01)
-    raise TimeoutError(f"{path} was not made")
+    raise TimeoutError("what was waited for did not come")
+
+
+def lose_kernel(page: Page, counting: Cell, folder: Path) -> None:
+    """Kill the kernel when it has shown what the cell has said, and noted that."""
+    page.until(lambda: "@20" in counting.text, counting)
+    out = Path((folder / "log").read_text())
+    noted = out.with_suffix(".shown")
+    wait_until(lambda: noted.exists() and noted.read_bytes()[:8] == struct.pack("<Q", size_of(out)))
+    page.kill()
+    (folder / "gone").touch()
+
+
+def size_of(path: Path) -> int:
+    return path.stat().st_size
 
 
 def test_the_names_are_there_again(own: Page) -> None:
@@ -64,15 +85,14 @@ def test_the_names_are_there_again(own: Page) -> None:
 
 @pytest.mark.parametrize("flags", ["", "--background --name count", "--ranks 2"])
 def test_a_run_goes_on_and_is_replayed_once(own: Page, tmp_path: Path, flags: str) -> None:
-    go = tmp_path / "go"
-    first = own.begin_remote(COUNTING.format(go=str(go)), flags)
-    own.until(lambda: "@20" in first.text, first)
+    first = own.begin_remote(COUNTING.format(folder=str(tmp_path)), flags)
+    lose_kernel(own, first, tmp_path)
     own.restart()
     loaded = own.good("%load_ext farcell")
     assert "still running" in loaded.stdout
     shown = max(numbers(first.text))
     own.until(lambda: f"@{shown + 50}" in loaded.text, loaded)
-    go.touch()
+    (tmp_path / "go").touch()
     own.good("import farcell\nrun = farcell.find_run('1')\nrun.wait(30)")
     own.until(lambda: own.value("run.state") == "'done'")
     last = int(own.value("last if isinstance(last, int) else last[0]"))
@@ -86,13 +106,11 @@ def test_a_run_goes_on_and_is_replayed_once(own: Page, tmp_path: Path, flags: st
 
 
 def test_a_run_that_ended_meanwhile(own: Page, tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    counting = COUNTING.format(go=str(go)) + f"open({str(tmp_path / 'over')!r}, 'w')\n1 / 0"
+    counting = COUNTING.format(folder=str(tmp_path)) + "1 / 0"
     first = own.begin_remote(counting, "--background --name fails")
-    own.until(lambda: "@5" in first.text, first)
-    own.kill()
-    go.touch()
-    wait_for(tmp_path / "over")
+    lose_kernel(own, first, tmp_path)
+    (tmp_path / "go").touch()
+    wait_until((tmp_path / "over").exists)
     own.restart()
     loaded = own.good("%load_ext farcell")
     assert "run 1 'fails'" in loaded.stdout
@@ -105,19 +123,19 @@ def test_a_run_that_ended_meanwhile(own: Page, tmp_path: Path) -> None:
 
 
 def test_a_cell_on_a_busy_gang_waits_for_it(own: Page, tmp_path: Path) -> None:
-    go = tmp_path / "go"
-    first = own.begin_remote(COUNTING.format(go=str(go)))
+    first = own.begin_remote(COUNTING.format(folder=str(tmp_path)))
     own.until(lambda: "@5" in first.text, first)
+    (tmp_path / "gone").touch()
     own.restart()
     own.good("%load_ext farcell")
     waiting = own.begin_remote("last >= 5")
     own.until(lambda: "waiting for the run" in waiting.text, waiting)
-    go.touch()
+    (tmp_path / "go").touch()
     assert own.finish(waiting).result == "True"
 
 
 def test_it_can_be_cancelled_after(own: Page, tmp_path: Path) -> None:
-    first = own.begin_remote(COUNTING.format(go=str(tmp_path / "never")), "--name endless")
+    first = own.begin_remote(COUNTING.format(folder=str(tmp_path)), "--name endless")
     own.until(lambda: "@5" in first.text, first)
     own.restart()
     own.good("%load_ext farcell")
@@ -138,7 +156,7 @@ def test_a_run_that_had_only_just_begun(own: Page, tmp_path: Path, flags: str) -
         f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\nprint('@1')",
         flags,
     )
-    wait_for(begun)
+    wait_until(begun.exists)
     own.restart()
     loaded = own.good("%load_ext farcell")
     assert "still running" in loaded.stdout
