@@ -56,6 +56,10 @@ browser: $(VENV)/.dev chromium  ## the tests in JupyterLab, in Chromium
 notebooks: $(VENV)/.dev  ## run the notebooks, with nbval and with nbclient
 	$(PYTEST) --nbval-lax --nbval-current-env notebooks tests/notebooks $(ARGS)
 
+.PHONY: chaos
+chaos: $(VENV)/.dev  ## five thousand rounds of cells, kills, stops and restarts; FARCELL_SEED=N again
+	FARCELL_ROUNDS=5000 $(PYTEST) -s tests/conformance/test_chaos.py $(ARGS)
+
 .PHONY: lowest
 lowest: $(VENV)-lowest/.made  ## the smoke tests on the lowest versions pyproject allows
 	$(VENV)-lowest/bin/python -m pytest -m smoke tests/smoke $(ARGS)

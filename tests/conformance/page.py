@@ -245,9 +245,11 @@ class Page:
         cell.answered += 1
         self._channels.input(text)
 
-    def until(self, reached: Callable[[], object], cell: Cell | None = None) -> None:
+    def until(
+        self, reached: Callable[[], object], cell: Cell | None = None, longest_s: float = LONGEST_S
+    ) -> None:
         """Take messages until ``reached``."""
-        end_s = time.monotonic() + LONGEST_S
+        end_s = time.monotonic() + longest_s
         while not reached():
             left_s = end_s - time.monotonic()
             if left_s <= 0 or (not self._take(min(left_s, 1.0)) and not self.alive()):
