@@ -13,6 +13,7 @@
     │  ├─ AuthError
     │  └─ VersionMismatch           .theirs .ours .remedy
     ├─ RunTimeout(TimeoutError)
+    ├─ ReloadError                  .file .line .source_line: what runs is the code before
     └─ InternalError                ours: says what to report
 
 Each message says what happened and to what; ``hint`` says what to do about it.
@@ -165,6 +166,24 @@ class VersionMismatch(ConnectError):
 
 class RunTimeout(FarcellError, TimeoutError):
     """A run took longer than its ``--timeout`` and was interrupted."""
+
+
+class ReloadError(FarcellError):
+    """An edit of the project's code that can't be taken; what runs is the code before it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: str = "",
+        line: int = 0,
+        source_line: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+        self.source_line = source_line
 
 
 class InternalError(FarcellError):
