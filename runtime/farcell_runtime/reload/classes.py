@@ -124,7 +124,7 @@ def remake(tools: Tools, outer: Body, entry: Entry, cls: type, fresh: set[str]) 
         and not _header_reads(new) & fresh
         and _fits(cls, touched, _body_reads(after) & fresh)
     ):
-        _update(tools, cls, before, pairs, fresh)
+        _update(tools, cls, before, pairs, removed, fresh)
         return
     tools.changed.append(cls.__qualname__)
     made = outer.run(new, entry.new.offset)[new.name]
@@ -190,7 +190,12 @@ def _is_plain(cls: type) -> bool:
 
 
 def _update(
-    tools: Tools, cls: type, before: list[Placed], pairs: list[Pair], fresh: set[str]
+    tools: Tools,
+    cls: type,
+    before: list[Placed],
+    pairs: list[Pair],
+    removed: list[Placed],
+    fresh: set[str],
 ) -> None:
     """Run what changed of a class's body within the living class."""
     body = ClassBody(tools, cls)
@@ -200,10 +205,9 @@ def _update(
         origin = numbers[id(pair.old.statement)] if pair.old else None
         if pair.old and pair.kind is not Kind.CHANGED:
             swap(tools, body, pair)
-        keeps = pair.kind is not Kind.CHANGED or isinstance(pair.new.statement.node, Function)
-        entries.append(Entry(pair.kind, pair.old, pair.new, origin if keeps else None))
+        entries.append(Entry(pair.kind, pair.old, pair.new, origin))
     bound = {name for pair in pairs for name in pair.new.statement.names.binds}
-    Update(tools, body, before, entries).play(fresh - bound)
+    Update(tools, body, before, entries, removed).play(fresh - bound)
     _annotate(tools, cls, pairs, body.annotations)
     tools.journal.flush()
     if isinstance(cls, abc.ABCMeta):

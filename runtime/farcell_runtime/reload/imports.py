@@ -73,11 +73,12 @@ def follow(
         if each.module != module.__name__:
             continue
         if each.name == "*":
-            pairs = [(name, name) for name in _public(module) if name in changes]
+            public = _public(module)
+            pairs = [(name, name) for name in public if name in changes or name not in namespace]
         else:
             pairs = [(each.name, each.alias)] if each.name in changes else []
         for name, alias in pairs:
-            old, new = changes[name]
+            old, new = changes.get(name) or (ABSENT, vars(module).get(name, ABSENT))
             held = namespace.get(alias, ABSENT)
             if held is new or new is ABSENT or not is_same(held, old):
                 continue

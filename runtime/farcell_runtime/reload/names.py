@@ -27,6 +27,7 @@ class Names:
     called: set[str] = field(default_factory=set)  # of these, what calls may run
     # What is read when the function or class that a name is bound to is called.
     deferred: dict[str, set[str]] = field(default_factory=dict)
+    imported: set[str] = field(default_factory=set)  # from another module, whose value it follows
     makes: set[str] = field(default_factory=set)  # is bound to a new container
     mutates: set[str] = field(default_factory=set)  # by a method or an operator
 
@@ -200,6 +201,7 @@ class _Reader(ast.NodeVisitor):
         for alias in node.names:
             if alias.name != "*":
                 self._bind(alias.asname or alias.name)
+                self.names.imported.add(alias.asname or alias.name)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.type:

@@ -114,7 +114,7 @@ class Schedule:
             elif number in self._ran:
                 self._compare(number, before, is_cause=False)
             else:
-                self.fresh -= names.certain
+                self.fresh -= names.certain - names.imported
 
     def _take(self, number: int) -> None:
         self._ran.add(number)

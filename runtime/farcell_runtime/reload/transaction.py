@@ -133,7 +133,7 @@ class Transaction:
                     self._note_migration(module, pair.new.statement.node.name)
         if changes.runs or fresh:
             before, entries = _entries(old, new, changes)
-            Update(tools, body, before, entries).play(fresh)
+            Update(tools, body, before, entries, changes.removed).play(fresh)
         swaps.move(tools.moved)
         self.changed += [f"{module.__name__}.{title}" for title in titles]
         if body.has_run:
@@ -243,18 +243,10 @@ def _entries(
         for now in chunk.placed:
             pair = pairs[id(now.statement)]
             origin = None
-            if pair.old is not None and (
-                pair.kind is not Kind.CHANGED or _keeps_identity(pair.old, pair.new)
-            ):
+            if pair.old is not None:
                 origin = numbers[id(pair.old.statement)]
             entries.append(Entry(pair.kind, pair.old, now, origin))
     return before, entries
-
-
-def _keeps_identity(old: Placed, new: Placed) -> bool:
-    """Whether the one's function or class becomes the other's."""
-    key = new.statement.key
-    return key == old.statement.key and isinstance(key, tuple) and key[0] in ("def", "class")
 
 
 def _is_future(chunk: Chunk) -> bool:

@@ -52,8 +52,14 @@ class Update:
     """One body's update."""
 
     def __init__(
-        self, tools: Tools, body: Body, old: Sequence[Placed], entries: Sequence[Entry]
+        self,
+        tools: Tools,
+        body: Body,
+        old: Sequence[Placed],
+        entries: Sequence[Entry],
+        removed: Sequence[Placed],
     ) -> None:
+        self._removed = removed
         self._tools = tools
         self._body = body
         self._entries = entries
@@ -84,6 +90,7 @@ class Update:
         """Run what has to run, where ``fresh`` names were bound anew from elsewhere."""
         body = self._body
         before = {name: body.value_of(name) for name in self._after.final}
+        self._evict()
         self._schedule.play(fresh)
         for name in self._schedule.leftovers():
             body.bind(name, before[name])
@@ -91,6 +98,17 @@ class Update:
             body.bind(name, ABSENT)
 
         self._tell()
+
+    def _evict(self) -> None:
+        """Take out of dicts what no line puts there any more."""
+        stored = {_stored(entry.new.statement.node) for entry in self._entries}
+        for each in self._removed:
+            place = _stored(each.statement.node)
+            if place is None or place in stored:
+                continue
+            items = self._body.value_of(place[0])
+            if type(items) is dict:
+                self._tools.journal.delete_item(items, place[1])
 
     def _tell(self) -> None:
         changed = self._tools.changed
@@ -211,6 +229,17 @@ def _says_nothing(number: int, entry: Entry) -> bool:
     return isinstance(node, ast.Pass) or (
         isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and number > 0
     )
+
+
+def _stored(node: ast.stmt) -> tuple[str, Any] | None:
+    """The name and the key of a line like ``TABLE["key"] = value``."""
+    if isinstance(node, ast.Assign) and len(node.targets) == 1:
+        target = node.targets[0]
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            key = target.slice
+            if isinstance(key, ast.Constant):
+                return target.value.id, key.value
+    return None
 
 
 def _defined(node: ast.AST) -> Iterator[tuple[str, bool]]:
