@@ -13,7 +13,7 @@
     │  ├─ AuthError
     │  └─ VersionMismatch           .theirs .ours .remedy
     ├─ RunTimeout(TimeoutError)
-    ├─ ReloadError                  .file .line .source_line: what runs is the code before
+    ├─ ReloadError                  .file .line .source_line: the old code runs on
     └─ InternalError                ours: says what to report
 
 Each message says what happened and to what; ``hint`` says what to do about it.
@@ -169,16 +169,10 @@ class RunTimeout(FarcellError, TimeoutError):
 
 
 class ReloadError(FarcellError):
-    """An edit of the project's code that can't be taken; what runs is the code before it."""
+    """An edit of a module that can't be taken; the code from before it runs on."""
 
     def __init__(
-        self,
-        message: str,
-        *,
-        file: str = "",
-        line: int = 0,
-        source_line: str = "",
-        hint: str = "",
+        self, message: str, *, file: str = "", line: int = 0, source_line: str = "", hint: str = ""
     ) -> None:
         super().__init__(message, hint=hint)
         self.file = file
