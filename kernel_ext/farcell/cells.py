@@ -16,6 +16,7 @@ from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.overlaps import Overlaps
+from farcell.project_code import ProjectCode
 from farcell.receipt import Receipts, dry_run
 from farcell.reports import RunReports
 from farcell.run import Run
@@ -68,6 +69,7 @@ class Cells:
         late: LateOutput,
         comms: Comms,
         receipts: Receipts,
+        project_code: ProjectCode,
         *,
         gang: Callable[[Shape], Gang],
         config: Callable[[], Config],
@@ -86,6 +88,7 @@ class Cells:
         self._late = late
         self._comms = comms
         self._receipts = receipts
+        self._project_code = project_code
         self._gang = gang
         self._config = config
         self._take_changes = take_changes
@@ -135,7 +138,7 @@ class Cells:
             self._fell_through(run, shipment, fault)
             raise
         finally:
-            self._running.pop(run.id, None)
+            self._over(run)
             self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
         error = run.error()
         self._reports.ended(run.id, error)
@@ -144,7 +147,7 @@ class Cells:
             self._names.refused(gang.name, shipment)
             if any(piece.is_patch for piece in shipment.moved):
                 return False
-            error = _told_of(error, shipment)
+            error = shipment.told_of(error)
         elif run.done is not None:
             if versions is None:
                 self._names.gang_changed(gang.name, run.done, code)
@@ -209,7 +212,7 @@ class Cells:
             run.send()
             self._sent(run, shipment, code, background)
         except BaseException as fault:
-            self._running.pop(run.id, None)
+            self._over(run)
             self._fell_through(run, shipment, fault)
             raise
         self._started.append(_Started(background, run, code, shipment, versions))
@@ -268,7 +271,7 @@ class Cells:
             error = fault
             raise
         finally:
-            self._running.pop(run.id, None)
+            self._over(run)
             self._reports.ended(run.id, error)
             self._late.follow(
                 run.logs(),
@@ -277,6 +280,10 @@ class Cells:
                 parent=background.parent,
             )
         return error
+
+    def _over(self, run: Run) -> None:
+        self._running.pop(run.id, None)
+        self._project_code.ended(run.gang.name, run.loaded())
 
     def _next_number(self) -> int:
         self._latest += 1
@@ -441,6 +448,7 @@ class Cells:
                 comms=self._comms.of(gang),
                 background=background,
             )
+            self._project_code.begin(gang.name, f"In[{number}]")
         except BaseException:
             self._names.refused(gang.name, shipment)
             raise
@@ -484,11 +492,3 @@ class Cells:
 def first_line(code: str) -> str:
     """What a cell is known by in tables."""
     return code.strip().partition("\n")[0][:80]
-
-
-def _told_of(error: BaseException | None, shipment: Shipment) -> BaseException | None:
-    """``error``, with the names that could not be taken."""
-    if not isinstance(error, UsageError):
-        return error
-    names = ", ".join(f"'{name}'" for name in shipment.names)
-    return UsageError(f"{names} {error.message}", hint=error.hint)

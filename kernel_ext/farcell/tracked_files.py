@@ -94,6 +94,15 @@ class TrackedFiles:
             found.add(os.path.dirname(os.path.realpath(file.text.path)))
         return found
 
+    def roots(self) -> list[str]:
+        """The folders that the files' top-level modules and packages are in."""
+        found: dict[str, None] = {}
+        for module, file in list(self._files.items()):
+            path = file.text.path
+            levels = module.count(".") + (os.path.basename(path) == "__init__.py")
+            found[str(Path(path).parents[levels])] = None
+        return list(found)
+
     def changes(self) -> Changes:
         """What differs by now from the texts that were taken."""
         texts: list[Text] = []

@@ -18,15 +18,15 @@ from farcell_runtime.project import is_source
 
 _DOUBTFUL_S = 2.0  # a .pyc as old as its source, within so much, may be that of an older one
 
-Loaded = Callable[[types.ModuleType, str, bytes], None]
+Loaded = Callable[[str, str, bytes], None]
 
 
 class ProjectFinder:
     """Stands in front of Python's own finder, and tells what was loaded from where.
 
     Args:
-        loaded: is called with each module of the project that was imported, its file, and the
-            source that it was made from.
+        loaded: is called with the name of each module of the project that is about to be made,
+            its file, and the source that it is made from.
     """
 
     def __init__(self, loaded: Loaded) -> None:
@@ -59,25 +59,54 @@ class ProjectFinder:
 
 
 class ProjectLoader(SourceFileLoader):
-    """Loads a module of the project, and keeps its source until that was told."""
+    """Loads a module of the project, and tells its source.
+
+    Not after it was loaded: a frame of this file's would stand in the traceback of a module that
+    raises.
+    """
 
     def __init__(self, name: str, path: str, loaded: Loaded) -> None:
         super().__init__(name, path)
         self._loaded = loaded
-        self._source = b""
 
     def get_code(self, fullname: str) -> types.CodeType | None:
         path = self.get_filename(fullname)
-        self._source, modified_s = _read(path)
+        source, modified_s = _read(path)
+        code = None
         if _has_trusted_cache(path, modified_s):
             code = super().get_code(fullname)
-            if os.stat(path).st_mtime == modified_s:
-                return code
-        return self.source_to_code(self._source, path)
+            if os.stat(path).st_mtime != modified_s:
+                code = None
+        if code is None:
+            code = self.source_to_code(source, path)
+        if is_being_made(fullname, self):
+            self._loaded(fullname, path, source)
+        return code
 
-    def exec_module(self, module: types.ModuleType) -> None:
-        super().exec_module(module)
-        self._loaded(module, self.path, self._source)
+
+def has_from_imports(code: str) -> bool:
+    """Whether a cell may import by ``from m import x``."""
+    return "import" in code and "from" in code
+
+
+def python_of(code: str) -> str:
+    """A cell's code without its lines that are magics."""
+    lines = code.splitlines()
+    return "\n".join("" if line.lstrip().startswith(("%", "!")) else line for line in lines)
+
+
+def is_being_made(name: str, loader: object) -> bool:
+    """Whether the module of this name is being made by ``loader``, rather than looked at."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    return spec is not None and spec.loader is loader
+
+
+def is_made(name: str) -> bool | None:
+    """Whether the module of this name is whole by now; none, if it is not there any more."""
+    module = sys.modules.get(name)
+    if module is None:
+        return None
+    return not getattr(getattr(module, "__spec__", None), "_initializing", False)
 
 
 def _read(path: str) -> tuple[bytes, float]:

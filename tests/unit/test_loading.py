@@ -24,7 +24,7 @@ def loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
     found: list[tuple[str, bytes]] = []
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", False)
-    finder = ProjectFinder(lambda module, path, source: found.append((module.__name__, source)))
+    finder = ProjectFinder(lambda module, path, source: found.append((module, source)))
     finder.install()
     before = set(sys.modules)
     yield found
@@ -41,8 +41,8 @@ def test_it_tells_what_a_module_was_made_from(
     (tmp_path / "pkg_l/part.py").write_text("import json, colorsys")
     importlib.import_module("pkg_l")
     assert loaded == [
-        ("pkg_l.part", b"import json, colorsys"),
         ("pkg_l", b"from . import part"),
+        ("pkg_l.part", b"import json, colorsys"),
     ]
 
 
