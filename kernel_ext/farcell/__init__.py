@@ -18,6 +18,7 @@ from farcell_runtime.errors import (
     LostError,
     ObjectLost,
     PlacementError,
+    ReloadError,
     RemoteError,
     RunTimeout,
     SessionLost,
@@ -26,6 +27,7 @@ from farcell_runtime.errors import (
     WorkerLost,
 )
 from farcell_runtime.launch import Launch, living_session
+from farcell_runtime.steps import step
 
 if TYPE_CHECKING:
     from farcell.background import BackgroundRun
@@ -41,6 +43,7 @@ __all__ = [
     "LostError",
     "ObjectLost",
     "PlacementError",
+    "ReloadError",
     "RemoteError",
     "RunTimeout",
     "SessionLost",
@@ -51,6 +54,7 @@ __all__ = [
     "find_run",
     "load_ipython_extension",
     "plan_recovery",
+    "step",
     "unload_ipython_extension",
 ]
 

@@ -17,6 +17,7 @@ from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.overlaps import Overlaps
 from farcell.parsing import first_line
+from farcell.project_code import ProjectCode
 from farcell.provenance import PastRun
 from farcell.receipt import Receipts, dry_run
 from farcell.recorder import ended_as
@@ -73,6 +74,7 @@ class Cells:
         late: LateOutput,
         comms: Comms,
         receipts: Receipts,
+        project_code: ProjectCode,
         *,
         gang: Callable[[Shape], Gang],
         config: Callable[[], Config],
@@ -91,6 +93,7 @@ class Cells:
         self._late = late
         self._comms = comms
         self._receipts = receipts
+        self._project_code = project_code
         self._gang = gang
         self._config = config
         self._take_changes = take_changes
@@ -140,7 +143,7 @@ class Cells:
             self._fell_through(run, shipment, fault)
             raise
         finally:
-            self._running.pop(run.id, None)
+            self._over(run)
             self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
         error = run.error()
         self._reports.ended(run.id, error)
@@ -218,7 +221,7 @@ class Cells:
             run.send()
             self._sent(run, shipment, code, background)
         except BaseException as fault:
-            self._running.pop(run.id, None)
+            self._over(run)
             self._fell_through(run, shipment, fault)
             raise
         past = self._names.provenance.goes_on()
@@ -278,7 +281,7 @@ class Cells:
             error = fault
             raise
         finally:
-            self._running.pop(run.id, None)
+            self._over(run)
             self._reports.ended(run.id, error)
             self._late.follow(
                 run.logs(),
@@ -287,6 +290,10 @@ class Cells:
                 parent=background.parent,
             )
         return error
+
+    def _over(self, run: Run) -> None:
+        self._running.pop(run.id, None)
+        self._project_code.ended(run.gang.name, run.loaded())
 
     def _next_number(self) -> int:
         self._latest += 1
@@ -459,6 +466,7 @@ class Cells:
                 background=background,
             )
             raise_stop()
+            self._project_code.begin(gang.name, f"In[{number}]")
         except BaseException:
             self._names.refused(gang.name, shipment)
             raise

@@ -22,6 +22,7 @@ from farcell.late_output import LateOutput
 from farcell.listing import Listing
 from farcell.names import Names
 from farcell.options import runs_remotely
+from farcell.project_code import ProjectCode
 from farcell.reattachment import Reattachment
 from farcell.receipt import Receipts
 from farcell.recorder import Recorder
@@ -60,6 +61,7 @@ class Notebook:
         self._config = Config.from_environment()
         limit_bytes = self._config.fetch_limit_bytes
         self.receipts = Receipts(shell, on=self._config.receipts)
+        self.code = ProjectCode(self.receipts)
         self.names = Names(shell, self._gang_named, self._pool, limit_bytes, self.receipts)
         self._recorder = Recorder(shell, self.names.provenance)
         self._launch = launch
@@ -79,6 +81,7 @@ class Notebook:
             self._late,
             self._comms,
             self.receipts,
+            self.code,
             gang=self.gang,
             config=lambda: self._config,
             take_changes=self._take_changes,
@@ -102,6 +105,7 @@ class Notebook:
         self.names.results.install()
         self.inspection.install()
         self._listing.install()
+        self.code.install()
         codec.use_cell_numbers(self.shell.compile._filename_map)
         self.shell.events.register("pre_run_cell", self._before_cell)
         self.shell.events.register("post_run_cell", self._after_cell)
@@ -111,6 +115,7 @@ class Notebook:
         """Unhook from the shell, and stop the cluster."""
         self.shell.events.unregister("pre_run_cell", self._before_cell)
         self.shell.events.unregister("post_run_cell", self._after_cell)
+        self.code.uninstall()
         self._listing.uninstall()
         self.inspection.uninstall()
         self.names.results.uninstall()
@@ -264,6 +269,7 @@ class Notebook:
         self.cells.cell_begins("" if runs_remotely(code) else code)
         self._take_news()
         self._take_changes()
+        self.code.before_cell(self.shell.user_ns, code)
         with errors_shown():
             self._adopt()
         self._recorder.begins(code)
@@ -356,6 +362,7 @@ class Notebook:
         self.names.results.gang_gone(name, why)
         if gang is not None:
             self._comms.gang_gone(gang)
+            self.code.gone(name)
             gang.lose_all(why)
             gang.close()
         if lost := [each for each in lost if not each.startswith("_")]:
@@ -391,6 +398,7 @@ class Notebook:
     def _register(self, gang: Gang, shape: Shape) -> Gang:
         self._gangs[gang.name] = gang
         self._shapes[gang.name] = shape
+        self.code.joined(gang, self._session_now().file.token)
         if gang.names:
             self.names.found(gang.name, gang.names)
         return gang

@@ -316,6 +316,21 @@ FARCELL = {
         (),
         "[on|off]",
     ),
+    "code": Command(
+        "%farcell code",
+        "List the versions of the project's code: what each has changed, when, which cells ran at\n"
+        "it. `diff OLD NEW` shows what lies between two, `diff` what the latest changed.",
+        (),
+        "[diff] [OLD] [NEW]",
+    ),
+    "reload": Command(
+        "%farcell reload",
+        "When an edited module is taken. auto: at once, but where several ranks are in a cell\n"
+        "when that ends, or at farcell.step(). now: at once there too. cell: between cells. off:\n"
+        "never.",
+        (),
+        "[auto|now|cell|off]",
+    ),
 }
 
 

@@ -27,6 +27,8 @@ _STYLE = (
     "padding:2px 8px;overflow-wrap:anywhere"
 )
 _TITLE = "What moved for this cell. %farcell receipts off: say it no more"
+_CODE_TITLE = "Modules that were edited. %farcell code lists the versions of the code"
+_MOST_LINES = 3  # of code, under one cell
 
 
 @dataclass(slots=True)
@@ -87,6 +89,11 @@ class Receipts:
         self.on = on
         self._shell = shell
         self._receipt = Receipt()
+        self._lines: list[str] = []
+
+    def note(self, line: str) -> None:
+        """Tell ``line`` too, under the cell that runs now or next; from any thread."""
+        self._lines.append(line)
 
     def sent(self, shipment: Shipment, ranks: int) -> None:
         """``shipment`` has gone to a gang of so many ranks."""
@@ -112,16 +119,23 @@ class Receipts:
 
     def show(self) -> None:
         """Tell what there is to tell by now, in the cell that runs; once."""
+        lines, self._lines = self._lines, []
+        if len(lines) > _MOST_LINES:
+            lines[:-_MOST_LINES] = [f"… {len(lines) - _MOST_LINES} lines more"]
+        for line in lines:
+            self._publish([line], _CODE_TITLE)
         receipt = self._receipt
         if not (receipt.remote or receipt.came):
             return
         self._receipt = Receipt()
-        if not (self.on and receipt.is_worth_telling() and (parts := receipt.parts())):
-            return
+        if self.on and receipt.is_worth_telling() and (parts := receipt.parts()):
+            self._publish(parts, _TITLE)
+
+    def _publish(self, parts: list[str], title: str) -> None:
         line = _APART.join(parts)
         if getattr(self._shell, "kernel", None) is None and sys.stdout.isatty():
             line = f"\x1b[2m{line}\x1b[0m"  # dim; where it is kept, it is kept bare
-        self._shell.display_pub.publish({"text/plain": line, "text/html": _page(parts)})
+        self._shell.display_pub.publish({"text/plain": line, "text/html": _page(parts, title)})
 
 
 def dry_run(gang: str, shipment: Shipment) -> str:
@@ -147,11 +161,11 @@ def time_text(seconds: float) -> str:
     return f"{minutes} min {rest} s"
 
 
-def _page(parts: Iterable[str]) -> str:
+def _page(parts: Iterable[str], title: str) -> str:
     """HTML that breaks between names, where it must be broken."""
     whole = (part.replace(" ", "\xa0").replace("\xa0·\xa0", "\xa0· ") for part in parts)
     line = "\u2003".join(html.escape(part, quote=False) for part in whole)
-    return f'<div title="{_TITLE}" style="{_STYLE}">{line}</div>'
+    return f'<div title="{title}" style="{_STYLE}">{line}</div>'
 
 
 def _moved_texts(pieces: Iterable[Moved]) -> list[str]:

@@ -188,6 +188,10 @@ class Run:
             if state.log is not None and (state.done is None or not state.done.log_unused)
         ]
 
+    def loaded(self) -> list[pb.ModuleFile]:
+        """The project's modules that its ranks have imported in it."""
+        return [each for s in self._ranks if s.done is not None for each in s.done.loaded]
+
     def log_numbers(self) -> list[int]:
         """By rank, the numbers of its logs, once it was sent."""
         return [int(state.log.path.stem) for state in self._ranks if state.log is not None]

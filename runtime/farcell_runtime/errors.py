@@ -13,6 +13,7 @@
     │  ├─ AuthError
     │  └─ VersionMismatch           .theirs .ours .remedy
     ├─ RunTimeout(TimeoutError)
+    ├─ ReloadError                  .file .line .source_line: the old code runs on
     └─ InternalError                ours: says what to report
 
 Each message says what happened and to what; ``hint`` says what to do about it.
@@ -165,6 +166,18 @@ class VersionMismatch(ConnectError):
 
 class RunTimeout(FarcellError, TimeoutError):
     """A run took longer than its ``--timeout`` and was interrupted."""
+
+
+class ReloadError(FarcellError):
+    """An edit of a module that can't be taken; the code from before it runs on."""
+
+    def __init__(
+        self, message: str, *, file: str = "", line: int = 0, source_line: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.file = file
+        self.line = line
+        self.source_line = source_line
 
 
 class InternalError(FarcellError):

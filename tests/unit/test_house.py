@@ -23,6 +23,8 @@ GENERATED = re.compile(r"_pb2(_grpc)?\.pyi?$")
 
 # Modules that decide and never act: the clock's time and all events are given to them.
 PURE = [
+    "kernel_ext/farcell/code_commands.py",
+    "kernel_ext/farcell/code_versions.py",
     "kernel_ext/farcell/directory.py",
     "kernel_ext/farcell/provenance.py",
     "kernel_ext/farcell/recovery_plan.py",

@@ -150,6 +150,7 @@ class WorkerShell(InteractiveShell):
     compiler_class = Type(WorkerCompiler)
     compile: WorkerCompiler
     emit: Emit
+    explain: Callable[[BaseException | None], None]  # adds to an error what is known of it
     kernel: Any = None
     execution_count: Any = 1
     last_execution_succeeded: Any = True
@@ -158,6 +159,7 @@ class WorkerShell(InteractiveShell):
 
     def __init__(self, **kwargs: Any) -> None:
         self.failure = None
+        self.explain = lambda error: None
         self._in_passing = False
         self._rehearsed = False
         config = Config()
@@ -263,6 +265,7 @@ class WorkerShell(InteractiveShell):
             super().showtraceback(exc_tuple, **kwargs)
             return
         kind, value, trace = found
+        self.explain(value)
         trace = without_own_frames(trace, stop=issubclass(kind, KeyboardInterrupt))
         value.__traceback__ = trace
         # What ends the cell is raised in the notebook and shown there; what IPython reports on the

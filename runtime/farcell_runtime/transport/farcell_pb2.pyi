@@ -212,7 +212,7 @@ class Snapshot(_message.Message):
     def __init__(self, session: _Optional[str] = ..., engine: _Optional[str] = ..., notebook: _Optional[str] = ..., started_at_s: _Optional[float] = ..., head_pid: _Optional[int] = ..., farcell_version: _Optional[str] = ..., python_version: _Optional[str] = ..., capacity: _Optional[int] = ..., hosts: _Optional[_Iterable[_Union[Host, _Mapping]]] = ..., gangs: _Optional[_Iterable[_Union[Gang, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ..., drivers: _Optional[int] = ..., idle_stop_s: _Optional[float] = ..., folder: _Optional[str] = ...) -> None: ...
 
 class ToWorker(_message.Message):
-    __slots__ = ("execute", "input_reply", "fetch", "freed", "comm", "inspect", "transfer")
+    __slots__ = ("execute", "input_reply", "fetch", "freed", "comm", "inspect", "transfer", "code")
     EXECUTE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REPLY_FIELD_NUMBER: _ClassVar[int]
     FETCH_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +220,7 @@ class ToWorker(_message.Message):
     COMM_FIELD_NUMBER: _ClassVar[int]
     INSPECT_FIELD_NUMBER: _ClassVar[int]
     TRANSFER_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
     execute: Execute
     input_reply: InputReply
     fetch: Fetch
@@ -227,10 +228,11 @@ class ToWorker(_message.Message):
     comm: CommMessage
     inspect: Inspect
     transfer: Transfer
-    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., transfer: _Optional[_Union[Transfer, _Mapping]] = ...) -> None: ...
+    code: Code
+    def __init__(self, execute: _Optional[_Union[Execute, _Mapping]] = ..., input_reply: _Optional[_Union[InputReply, _Mapping]] = ..., fetch: _Optional[_Union[Fetch, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., comm: _Optional[_Union[CommMessage, _Mapping]] = ..., inspect: _Optional[_Union[Inspect, _Mapping]] = ..., transfer: _Optional[_Union[Transfer, _Mapping]] = ..., code: _Optional[_Union[Code, _Mapping]] = ...) -> None: ...
 
 class FromWorker(_message.Message):
-    __slots__ = ("hello", "done", "input_request", "fetched", "freed", "inspected", "transferred")
+    __slots__ = ("hello", "done", "input_request", "fetched", "freed", "inspected", "transferred", "code")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     INPUT_REQUEST_FIELD_NUMBER: _ClassVar[int]
@@ -238,6 +240,7 @@ class FromWorker(_message.Message):
     FREED_FIELD_NUMBER: _ClassVar[int]
     INSPECTED_FIELD_NUMBER: _ClassVar[int]
     TRANSFERRED_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     done: Done
     input_request: InputRequest
@@ -245,7 +248,8 @@ class FromWorker(_message.Message):
     freed: Freed
     inspected: Inspected
     transferred: Transferred
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., input_request: _Optional[_Union[InputRequest, _Mapping]] = ..., fetched: _Optional[_Union[Fetched, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., transferred: _Optional[_Union[Transferred, _Mapping]] = ...) -> None: ...
+    code: CodeNews
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., done: _Optional[_Union[Done, _Mapping]] = ..., input_request: _Optional[_Union[InputRequest, _Mapping]] = ..., fetched: _Optional[_Union[Fetched, _Mapping]] = ..., freed: _Optional[_Union[Freed, _Mapping]] = ..., inspected: _Optional[_Union[Inspected, _Mapping]] = ..., transferred: _Optional[_Union[Transferred, _Mapping]] = ..., code: _Optional[_Union[CodeNews, _Mapping]] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("worker", "epoch", "python", "farcell", "names", "environment", "latest_log", "ended")
@@ -362,7 +366,7 @@ class LogPosition(_message.Message):
     def __init__(self, out: _Optional[int] = ..., err: _Optional[int] = ..., events: _Optional[int] = ...) -> None: ...
 
 class Done(_message.Message):
-    __slots__ = ("run", "status", "position", "failure", "names", "deleted", "ambient", "payloads", "log", "log_unused", "lost_bytes")
+    __slots__ = ("run", "status", "position", "failure", "names", "deleted", "ambient", "payloads", "log", "log_unused", "lost_bytes", "loaded")
     RUN_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
     POSITION_FIELD_NUMBER: _ClassVar[int]
@@ -374,6 +378,7 @@ class Done(_message.Message):
     LOG_FIELD_NUMBER: _ClassVar[int]
     LOG_UNUSED_FIELD_NUMBER: _ClassVar[int]
     LOST_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOADED_FIELD_NUMBER: _ClassVar[int]
     run: str
     status: str
     position: LogPosition
@@ -385,7 +390,8 @@ class Done(_message.Message):
     log: str
     log_unused: bool
     lost_bytes: int
-    def __init__(self, run: _Optional[str] = ..., status: _Optional[str] = ..., position: _Optional[_Union[LogPosition, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., names: _Optional[_Iterable[_Union[NameReport, _Mapping]]] = ..., deleted: _Optional[_Iterable[str]] = ..., ambient: _Optional[bytes] = ..., payloads: _Optional[bytes] = ..., log: _Optional[str] = ..., log_unused: bool = ..., lost_bytes: _Optional[int] = ...) -> None: ...
+    loaded: _containers.RepeatedCompositeFieldContainer[ModuleFile]
+    def __init__(self, run: _Optional[str] = ..., status: _Optional[str] = ..., position: _Optional[_Union[LogPosition, _Mapping]] = ..., failure: _Optional[_Union[Failure, _Mapping]] = ..., names: _Optional[_Iterable[_Union[NameReport, _Mapping]]] = ..., deleted: _Optional[_Iterable[str]] = ..., ambient: _Optional[bytes] = ..., payloads: _Optional[bytes] = ..., log: _Optional[str] = ..., log_unused: bool = ..., lost_bytes: _Optional[int] = ..., loaded: _Optional[_Iterable[_Union[ModuleFile, _Mapping]]] = ...) -> None: ...
 
 class NameReport(_message.Message):
     __slots__ = ("name", "type", "bound", "reads", "module", "alias_of")
@@ -566,3 +572,95 @@ class CommMessage(_message.Message):
     metadata: bytes
     parent: bytes
     def __init__(self, kind: _Optional[str] = ..., comm_id: _Optional[str] = ..., content: _Optional[bytes] = ..., buffers: _Optional[_Iterable[bytes]] = ..., run: _Optional[str] = ..., metadata: _Optional[bytes] = ..., parent: _Optional[bytes] = ...) -> None: ...
+
+class Code(_message.Message):
+    __slots__ = ("kind", "round", "files", "step", "found")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    FOUND_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    round: int
+    files: _containers.RepeatedCompositeFieldContainer[ModuleFile]
+    step: int
+    found: Found
+    def __init__(self, kind: _Optional[str] = ..., round: _Optional[int] = ..., files: _Optional[_Iterable[_Union[ModuleFile, _Mapping]]] = ..., step: _Optional[int] = ..., found: _Optional[_Union[Found, _Mapping]] = ...) -> None: ...
+
+class CodeNews(_message.Message):
+    __slots__ = ("kind", "round", "loaded", "changed", "notes", "fault", "step", "find")
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    ROUND_FIELD_NUMBER: _ClassVar[int]
+    LOADED_FIELD_NUMBER: _ClassVar[int]
+    CHANGED_FIELD_NUMBER: _ClassVar[int]
+    NOTES_FIELD_NUMBER: _ClassVar[int]
+    FAULT_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    FIND_FIELD_NUMBER: _ClassVar[int]
+    kind: str
+    round: int
+    loaded: _containers.RepeatedCompositeFieldContainer[ModuleFile]
+    changed: _containers.RepeatedScalarFieldContainer[str]
+    notes: _containers.RepeatedScalarFieldContainer[str]
+    fault: CodeFault
+    step: int
+    find: Find
+    def __init__(self, kind: _Optional[str] = ..., round: _Optional[int] = ..., loaded: _Optional[_Iterable[_Union[ModuleFile, _Mapping]]] = ..., changed: _Optional[_Iterable[str]] = ..., notes: _Optional[_Iterable[str]] = ..., fault: _Optional[_Union[CodeFault, _Mapping]] = ..., step: _Optional[int] = ..., find: _Optional[_Union[Find, _Mapping]] = ...) -> None: ...
+
+class ModuleFile(_message.Message):
+    __slots__ = ("module", "path", "source", "deleted", "digest")
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DELETED_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    module: str
+    path: str
+    source: bytes
+    deleted: bool
+    digest: bytes
+    def __init__(self, module: _Optional[str] = ..., path: _Optional[str] = ..., source: _Optional[bytes] = ..., deleted: bool = ..., digest: _Optional[bytes] = ...) -> None: ...
+
+class CodeFault(_message.Message):
+    __slots__ = ("message", "hint", "file", "line", "source_line")
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    FILE_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_LINE_FIELD_NUMBER: _ClassVar[int]
+    message: str
+    hint: str
+    file: str
+    line: int
+    source_line: str
+    def __init__(self, message: _Optional[str] = ..., hint: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., source_line: _Optional[str] = ...) -> None: ...
+
+class Find(_message.Message):
+    __slots__ = ("request", "kind", "module", "path")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MODULE_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    kind: str
+    module: str
+    path: str
+    def __init__(self, request: _Optional[int] = ..., kind: _Optional[str] = ..., module: _Optional[str] = ..., path: _Optional[str] = ...) -> None: ...
+
+class Found(_message.Message):
+    __slots__ = ("request", "kind", "path", "data", "entries", "searched", "why")
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    SEARCHED_FIELD_NUMBER: _ClassVar[int]
+    WHY_FIELD_NUMBER: _ClassVar[int]
+    request: int
+    kind: str
+    path: str
+    data: bytes
+    entries: _containers.RepeatedScalarFieldContainer[str]
+    searched: _containers.RepeatedScalarFieldContainer[str]
+    why: str
+    def __init__(self, request: _Optional[int] = ..., kind: _Optional[str] = ..., path: _Optional[str] = ..., data: _Optional[bytes] = ..., entries: _Optional[_Iterable[str]] = ..., searched: _Optional[_Iterable[str]] = ..., why: _Optional[str] = ...) -> None: ...

@@ -40,7 +40,7 @@ class WorkerClient:
         receive: Callable[[pb.FromWorker], None],
         ended: Callable[[FarcellError | None], None],
     ) -> None:
-        self._link = Link(_connect(address, token), pb.FromWorker.FromString)
+        self._link = Link(connect(address, token), pb.FromWorker.FromString)
         self._receive = receive
         self._ended = ended
         self._closed = False
@@ -122,7 +122,13 @@ class WorkerClient:
         self._link.close()
 
 
-def _connect(address: str, token: str) -> socket.socket:
+def connect(address: str, token: str) -> socket.socket:
+    """A socket to a worker that has let this process in.
+
+    Raises:
+        AuthError: if the worker refuses the token or the user.
+        ConnectError: if it can't be reached.
+    """
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     connection.settimeout(_SHAKE_S)
     try:

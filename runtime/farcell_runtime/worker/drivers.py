@@ -54,6 +54,10 @@ class Drivers:
         if not driver.open:
             self._part(driver)
 
+    def hand_over(self, driver: Driver) -> None:
+        """Another thread reads what ``driver`` says from now on, and closes it."""
+        self._loop.remove_reader(driver)
+
     def _accept(self) -> None:
         driver = self._door.accept()
         if driver is None:

@@ -21,6 +21,7 @@ from farcell_runtime.occupancy import Occupancy
 from farcell_runtime.packages import environment
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.door import Door
+from farcell_runtime.worker.code import WorkerCode
 from farcell_runtime.worker.drivers import Driver, Drivers
 from farcell_runtime.worker.runs import Runs
 from farcell_runtime.worker.transfers import Transfers
@@ -83,7 +84,9 @@ class Worker:
         )
         self._transfers = Transfers()
         self._occupancy = Occupancy(spec.log_folder)
-        self._runs = Runs(spec, self._shell, self._interrupts, self._drivers)
+        self._code = WorkerCode()
+        self._runs = Runs(spec, self._shell, self._interrupts, self._drivers, self._code)
+        self._code.install()
 
     def hello(self) -> pb.Hello:
         return pb.Hello(
@@ -103,6 +106,9 @@ class Worker:
         elif message.HasField("comm"):
             # Beside the inbox: a cell that awaits may be waiting for just this.
             self._loop.call_soon_threadsafe(self._start_handling, message.comm, driver)
+        elif message.HasField("code"):
+            self._drivers.hand_over(driver)
+            self._code.serve(driver)
         elif message.HasField("freed"):
             self._runs.freed(message.freed, driver)
         elif threading.current_thread() is threading.main_thread():

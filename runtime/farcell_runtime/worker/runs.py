@@ -39,6 +39,7 @@ from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Packed, pack
 from farcell_runtime.values import Parcel, Values
+from farcell_runtime.worker.code import WorkerCode
 from farcell_runtime.worker.drivers import Driver, Drivers
 
 _KEPT_LOGS = 200
@@ -55,12 +56,18 @@ class Runs:
     """Runs cells one after another, on the main thread."""
 
     def __init__(
-        self, spec: WorkerSpec, shell: WorkerShell, interrupts: Interrupts, drivers: Drivers
+        self,
+        spec: WorkerSpec,
+        shell: WorkerShell,
+        interrupts: Interrupts,
+        drivers: Drivers,
+        code: WorkerCode,
     ) -> None:
         self._spec = spec
         self._shell = shell
         self._interrupts = interrupts
         self._drivers = drivers
+        self._code = code
         self._numbers = itertools.count(1)
         self._logs: deque[RunLog] = deque()
         self._company = Company.now()  # at the end of the latest run
@@ -83,6 +90,7 @@ class Runs:
         # The names as the driver was last told.
         self._bindings = self._snapshot()
         shell.emit = self._emit
+        shell.explain = code.explain
         codec.use_cell_numbers(shell.compile._filename_map)
         self._streams = RunStream(OUT, self._router), RunStream(ERR, self._router)
         sys.stdout, sys.stderr = self._streams
@@ -145,6 +153,7 @@ class Runs:
         )
         run = Interruptible(request.run, self._run(cell, request, driver))
         self._began = False
+        self._code.begin_run(request.code)
         self._interrupts.current = run
         try:
             outcome = await run
@@ -157,11 +166,13 @@ class Runs:
             for stream in self._streams:
                 stream.flush_all()
             self._asking = None
+        loaded = self._code.end_run()
         try:
             done = self._report(request, log, outcome)
         except Exception as error:  # what the user's own objects raise when they are looked at
             fault = InternalError(f"what the cell has changed can't be told: {error!r}")
             done = self._report(request, log, replace(_refusal(fault), refused=True))
+        done.loaded.extend(loaded)
         # A run that said nothing and left nothing behind that could still say something has no use
         # for its log: the next run takes it. Making another costs as much as the cell.
         before, self._company = self._company, Company.now()

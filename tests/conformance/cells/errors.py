@@ -54,12 +54,6 @@ ERRORS = [
         shows="before",
     ),
     case("a name that does not exist", "nowhere_to_be_found", fails=True, shows="NameError"),
-    case(
-        "an import that does not exist",
-        "import no_such_module_at_all",
-        fails=True,
-        shows="ModuleNotFoundError",
-    ),
     case("a syntax error", "x = 1\nif x\n    pass", fails=True, shows="SyntaxError"),
     case(
         "a syntax error in the middle of a line",
