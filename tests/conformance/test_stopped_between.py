@@ -79,5 +79,5 @@ def test_a_stop_when_a_local_cell_has_just_ended(tricky: Page) -> None:
     tricky.good("touched = [1]")
     tricky.good_remote("touched")
     tricky.good("touched")
-    tricky.good("before(notebook.names, '_closure', press)\ntouched.append(2)")
+    tricky.good("before(notebook.names._reading, 'closure', press)\ntouched.append(2)")
     assert tricky.good_remote("touched").result == "[1, 2]"
