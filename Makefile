@@ -58,7 +58,7 @@ notebooks: $(VENV)/.dev  ## run the notebooks, with nbval and with nbclient
 
 .PHONY: chaos
 chaos: $(VENV)/.dev  ## five thousand rounds of cells, kills, stops and restarts; FARCELL_SEED=N again
-	FARCELL_ROUNDS=5000 $(PYTEST) -s tests/conformance/test_chaos.py $(ARGS)
+	FARCELL_ROUNDS=5000 $(PYTEST) -s -o faulthandler_timeout=0 tests/conformance/test_chaos.py $(ARGS)
 
 .PHONY: lowest
 lowest: $(VENV)-lowest/.made  ## the smoke tests on the lowest versions pyproject allows

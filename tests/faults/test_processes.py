@@ -213,6 +213,26 @@ def test_a_killed_head_is_told_and_nothing_goes_on() -> None:
         assert not found.path.exists()
 
 
+def test_a_killed_reaper_is_not_missed_until_there_is_an_accident(cluster: Running) -> None:
+    cluster.reaper.kill()
+    wait_gone(cluster.reaper)
+    assert cluster.run("1 + 1").done.status == "ok"
+    cluster.session.stop("the head cleans up itself")
+    assert not cluster.folder.exists()
+
+
+def test_daemons_of_cells_end_with_the_cluster(cluster: Running) -> None:
+    start = "subprocess.Popen(['sleep', '1000'], start_new_session=True)"
+    cluster.run(f"import subprocess; child = {start}")
+    (member,) = cluster.gang.members
+    (daemon,) = psutil.Process(member.pid).children()
+    os.kill(member.pid, signal.SIGKILL)
+    cluster.exits.get(timeout=PATIENCE_S)
+    assert daemon.parent() == cluster.reaper
+    cluster.session.stop("the test is over")
+    wait_gone(daemon)
+
+
 def test_workers_go_on_for_the_lease_of_a_dead_head() -> None:
     with running(Config(lease_s=1000.0)) as cluster:
         (member,) = cluster.gang.members
