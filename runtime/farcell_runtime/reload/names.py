@@ -21,7 +21,6 @@ class Names:
     """What one statement does with names of its module (or class)."""
 
     binds: set[str] = field(default_factory=set)  # binds or deletes
-    deletes: set[str] = field(default_factory=set)
     certain: set[str] = field(default_factory=set)  # binds whatever happens
     reads: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)  # of these, what calls may run
@@ -53,9 +52,9 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             self._read([node.id])
         else:
+            if isinstance(node.ctx, ast.Del):
+                self._read([node.id])  # it has to be there
             self._bind(node.id)
-            if isinstance(node.ctx, ast.Del) and not self._locals:
-                self.names.deletes.add(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if isinstance(node.value, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -232,6 +231,14 @@ class _Reader(ast.NodeVisitor):
         if node.rest:
             self._bind(node.rest)
         self.generic_visit(node)
+
+
+def mangled(name: str, cls: str) -> str:
+    """What a name in the body of the class ``cls`` is called in it."""
+    stripped = cls.lstrip("_")
+    if not stripped or not name.startswith("__") or name.endswith("__"):
+        return name
+    return f"_{stripped}{name}"
 
 
 def free_names(node: Any) -> set[str]:
