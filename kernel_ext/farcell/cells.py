@@ -200,7 +200,7 @@ class Cells:
             gang, shipment = self._capture(shape, code, background=True)
             run = self._prepared(gang, shipment, code, header, timeout_s, background=True)
             background = self._started_in_background(run, shipment, code, name)
-        background.follow()
+            background.follow()
         return background
 
     def _started_in_background(

@@ -84,17 +84,14 @@ class Rank:
         return hello
 
     def send(self, message: pb.ToWorker, segment: Segment | None = None) -> None:
-        """Send ``message``, whose values are in ``segment``, if they are in any."""
+        """Send ``message``, whose values are in ``segment``, which was lent, if they are in any."""
         with stops_held():  # half a message would end the conversation
             if (freed := self.arrivals.take_freed()) is not None:
                 self.client.send(pb.ToWorker(freed=freed))
             if segment is None:
                 self.client.send(message)
                 return
-            self._pool.lend(segment, self)
             self.client.send(message, [segment.descriptor])
-            if not self.client.open:  # and nobody says any more that it is free
-                self._pool.gone(self)
 
     def expect(self, run: str, mailbox: Mailbox) -> LogReader:
         """Have the messages of ``run``, which is sent next, put into ``mailbox``.
@@ -229,6 +226,7 @@ class Gang:
     """The ranks of one gang in one epoch."""
 
     def __init__(self, placed: pb.Gang, token: str, pool: Pool) -> None:
+        self._pool = pool
         self.name = placed.name
         self.epoch = placed.epoch
         self._numbers = itertools.count(1)
@@ -297,6 +295,13 @@ class Gang:
                 for rank, answer in zip(self.ranks, answers, strict=True):
                     rank.give_up(number, answer)
                 raise
+
+    def lend(self, segment: Segment) -> None:
+        """All ranks are about to be sent ``segment``; the first may free it before the last has it."""
+        self._pool.lend(segment, self.ranks)
+        for rank in self.ranks:
+            if not rank.client.open:  # and nobody says any more that it is free
+                self._pool.gone(rank)
 
     def alias(self, name: str, other: str) -> bool:
         """Have each rank bind ``other`` to the object that it has under ``name``."""

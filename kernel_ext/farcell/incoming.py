@@ -125,10 +125,10 @@ class Incoming:
     def _into(self, shadows: dict[str, object], gang: str, names: list[str]) -> Iterator[None]:
         """Have the values of ``names`` that arrive from ``gang`` find those that were here."""
         namespace = self._shell.user_ns
-        namespace.update(shadows)
         before = {name: id(value) for name, value in shadows.items()}
-        shadows.clear()  # what else refers to an array decides whether it is copied
         try:
+            namespace.update(shadows)
+            shadows.clear()  # what else refers to an array decides whether it is copied
             yield
         except BaseException:
             for name in names:

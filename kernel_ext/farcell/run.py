@@ -146,6 +146,8 @@ class Run:
         """Send the cell to every rank."""
         execute = self._message.execute
         stdin_allowed = execute.stdin_allowed
+        if self._segment is not None:
+            self.gang.lend(self._segment)
         for rank, state in zip(self.gang.ranks, self._ranks, strict=True):
             state.log = rank.expect(self.id, self._mailbox)
             execute.stdin_allowed = stdin_allowed and rank.rank == 0
@@ -293,16 +295,19 @@ class Run:
     def _answer(self, rank: int, question: pb.InputRequest) -> None:
         self.asked = True
         reply = pb.InputReply(run=self.id)
-        ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+        ask = getpass.getpass if question.password else input
+        ours = signal.getsignal(signal.SIGINT)
         try:
-            ask = getpass.getpass if question.password else input
-            reply.text = ask(question.prompt)
-        except KeyboardInterrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                reply.text = ask(question.prompt)
+            finally:
+                signal.signal(signal.SIGINT, ours)
+        except KeyboardInterrupt:  # which may have struck before that last line
+            signal.signal(signal.SIGINT, ours)
             reply.interrupted = True
         except Exception as error:  # StdinNotImplementedError, or EOF in a terminal
             reply.refused = str(error) or type(error).__name__
-        finally:
-            signal.signal(signal.SIGINT, ours)
         self.gang.ranks[rank].send(pb.ToWorker(input_reply=reply))
 
     def _pages(self, done: pb.Done) -> None:

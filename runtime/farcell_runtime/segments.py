@@ -67,13 +67,15 @@ class Segment:
 
         def copy(place: tuple[int, memoryview]) -> bytes:
             begin, piece = place
+            # Before it is copied, and into the processor's cache with that: what is written to it
+            # meanwhile must not pass for sent.
+            found = b"" if known else xxhash.xxh3_64_digest(piece)
             if array is None:
                 self._copy(begin, piece)
             else:  # which lets other threads copy at the same time
                 assert numpy is not None
                 numpy.copyto(array[begin : begin + piece.nbytes], numpy.frombuffer(piece, "u1"))
-            # While it is in the processor's cache.
-            return b"" if known else xxhash.xxh3_64_digest(piece)
+            return found
 
         places = list(zip(starts, pieces, strict=False))
         try:
@@ -135,11 +137,11 @@ class Pool:
             found.lent = False
             return found
 
-    def lend(self, segment: Segment, holder: Hashable) -> None:
-        """``holder`` is about to be told of ``segment``, and maps it until it says otherwise."""
+    def lend(self, segment: Segment, holders: Iterable[Hashable]) -> None:
+        """``holders`` are about to be told of ``segment``, and map it until they say otherwise."""
         with self._lock:
             segment.lent = True
-            segment.holders.add(holder)
+            segment.holders.update(holders)
             self._held[segment.number] = segment
 
     def discard(self, segment: Segment) -> None:

@@ -81,3 +81,10 @@ def test_a_stop_when_a_local_cell_has_just_ended(tricky: Page) -> None:
     tricky.good("touched")
     tricky.good("before(notebook.names._reading, 'closure', press)\ntouched.append(2)")
     assert tricky.good_remote("touched").result == "[1, 2]"
+
+
+def test_a_stop_when_a_background_cell_has_just_been_sent(tricky: Page) -> None:
+    tricky.good("before(notebook.cells, '_sent', press)")
+    assert tricky.remote("late = 7", "--background").error == "KeyboardInterrupt"
+    assert tricky.good_remote("late + 1").result == "8"
+    assert tricky.value("late") == "7"

@@ -7,7 +7,7 @@ import random
 import types
 from typing import Any
 
-HEAD = '''\
+HEAD = """\
 import dataclasses, enum, functools
 def plain(f): return f
 def twice(f):
@@ -19,7 +19,7 @@ def tagged(n):
         def wrapper(*a, **k): return (n, f(*a, **k))
         return wrapper
     return deco
-'''
+"""
 DECORATORS = ["", "", "", "@plain\n", "@twice\n", "@tagged({n})\n"]
 
 
@@ -89,7 +89,9 @@ class Writer:
         return f"def {name}(): return {body}\n"
 
     def function(self, name: str, first: str = "") -> str:
-        arguments = self.random.choice([first, f"{first}x={self.expression()}", f"{first}*, y={self.number()}"])
+        arguments = self.random.choice(
+            [first, f"{first}x={self.expression()}", f"{first}*, y={self.number()}"]
+        )
         doc = f"    'doc {self.number()}'\n" if self.random.random() < 0.3 else ""
         bodies = [
             f"    return {self.expression()}\n",
@@ -142,7 +144,10 @@ class Writer:
         return f"@dataclasses.dataclass\nclass {name}:\n{lines}    def go(self): return {self.expression()}\n"
 
     KINDS = (
-        ["constant"] * 4 + ["function"] * 6 + ["class"] * 4 + ["condition", "items", "table"]
+        ["constant"] * 4
+        + ["function"] * 6
+        + ["class"] * 4
+        + ["condition", "items", "table"]
         + ["call", "steady", "enumeration", "data"]
     )
 
@@ -164,9 +169,15 @@ class Writer:
         elif what < 0.25:
             del self.statements[at]
         elif what < 0.35:
-            self.statements.insert(self.random.randrange(len(self.statements)), self.statements.pop(at))
+            self.statements.insert(
+                self.random.randrange(len(self.statements)), self.statements.pop(at)
+            )
         elif what < 0.4:
-            self.statements[at] = (kind, name, f"# note {self.number()}\n\n" + self.statements[at][2])
+            self.statements[at] = (
+                kind,
+                name,
+                f"# note {self.number()}\n\n" + self.statements[at][2],
+            )
         else:
             self.statements[at] = (kind, name, self.write(kind, name, at))
         return None

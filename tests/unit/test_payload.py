@@ -118,6 +118,13 @@ def test_a_holder_that_is_gone_holds_nothing(pool: Pool) -> None:
     assert pool.sizes() == (0, 1 << 20)
 
 
+def test_one_holder_frees_it_for_no_other(pool: Pool) -> None:
+    packed = lent(parcel(b"x" * LARGE), pool, ["one", "two"])
+    pool.freed("one", [packed.payload.segment])
+    assert pool.sizes() == (1 << 20, 0)
+    assert pack(parcel(b"y" * LARGE), pool).payload.segment != packed.payload.segment
+
+
 def test_not_more_is_kept_than_allowed(pool: Pool) -> None:
     for _ in range(40):
         lent(parcel(b"x" * LARGE), pool, ["one"])
@@ -178,7 +185,7 @@ def test_what_nobody_was_told_of_is_closed(pool: Pool) -> None:
     unsent, sent = (pack(parcel(b"x" * LARGE), pool).segment for _ in range(2))
     assert unsent is not None
     assert sent is not None
-    pool.lend(sent, "one")
+    pool.lend(sent, ["one"])
     for each in (unsent, sent):
         pool.discard(each)
     assert len(os.listdir("/proc/self/fd")) == before + 1
@@ -218,3 +225,21 @@ def test_missing_parts_are_no_zeros() -> None:
     payload = pb.Payload(pickles=[pb.Pickle(buffers=2)], parts=[b"x"])
     with pytest.raises(InternalError, match="did not arrive"):
         Arrivals().unpack(payload)
+
+
+def test_what_is_written_while_it_is_copied_does_not_pass_for_sent(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = bytearray(LARGE)
+    copy = segments.Segment._copy
+
+    def copy_and_write(self: segments.Segment, start: int, piece: memoryview) -> None:
+        copy(self, start, piece)
+        if piece.nbytes == LARGE:
+            piece[0] = 1
+
+    monkeypatch.setattr(segments.Segment, "_copy", copy_and_write)
+    sent = Parcel([Pickled(b"x", (memoryview(written),))])
+    pack(sent, pool)
+    assert written[0] == 1
+    assert sent.fingerprints.of(memoryview(written)) != Fingerprints().of(memoryview(written))

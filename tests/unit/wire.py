@@ -16,8 +16,8 @@ from farcell_runtime.values import Parcel
 def lent(parcel: Parcel, pool: Pool, holders: Iterable[str]) -> Packed:
     """``parcel`` as it is sent to ``holders``."""
     packed = pack(parcel, pool)
-    for holder in holders if packed.segment else ():
-        pool.lend(packed.segment, holder)  # type: ignore[arg-type]
+    if packed.segment is not None:
+        pool.lend(packed.segment, holders)
     return packed
 
 

@@ -272,8 +272,10 @@ class Runs:
         if packed is None or packed.segment is None:
             driver.send(message)
         else:
-            self._pool.lend(packed.segment, driver)
+            self._pool.lend(packed.segment, [driver])
             driver.send(message, [packed.segment.descriptor])
+            if not driver.open:  # and it says no more that it is free
+                self._pool.gone(driver)
 
     def forget(self, names: Any) -> None:
         """Delete names that were deleted in the notebook."""
