@@ -91,11 +91,16 @@ def test_ten_thousand_random_edits(part: int, tmp_path: Path) -> None:
 
 def test_memory_does_not_grow(tmp_path: Path) -> None:
     path = tmp_path / "m.py"
-    text = Writer(0).text() + "class C:\n    x = {n}\n    def go(self): return {n}\n\n" + (
-        "def f(a={n}): return a\nX = [{n}]\nimport dataclasses\n"
-        "@dataclasses.dataclass\nclass D:\n    a{n}: int = 1\n"
+    text = (
+        Writer(0).text()
+        + "class C:\n    x = {n}\n    def go(self): return {n}\n\n"
+        + (
+            "def f(a={n}): return a\nX = [{n}]\nimport dataclasses\n"
+            "@dataclasses.dataclass\nclass D:\n    a{n}: int = 1\n"
+        )
     )
     name = "growing"
+    sys.modules[name] = types.ModuleType(name)
     module = sys.modules[name] = fresh(name, text.replace("{n}", "0"), path)
     code = Code()
     code.track(module, text.replace("{n}", "0").encode())
