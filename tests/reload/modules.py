@@ -60,7 +60,8 @@ class Writer:
         return (
             f"if {self.expression(at)} > 60:\n    {name} = {self.number()}\n"
             f"    def f_{name}(): return {self.expression()}\n"
-            f"else:\n    {name} = -{self.number()}\n    def f_{name}(): return -({self.expression()})\n"
+            f"else:\n    {name} = -{self.number()}\n"
+            f"    def f_{name}(): return -({self.expression()})\n"
         )
 
     def _items(self, name: str, at: int) -> str:
@@ -95,8 +96,9 @@ class Writer:
         doc = f"    'doc {self.number()}'\n" if self.random.random() < 0.3 else ""
         bodies = [
             f"    return {self.expression()}\n",
-            f"    # why {self.number()}\n    y_ = {self.expression()}\n    return [y_ for _ in range(2)]\n",
-            f"    def inner(k={self.number()}): return k + {self.expression()}\n    return inner()\n",
+            f"    # why {self.number()}\n    y = {self.expression()}\n    return [y, y]\n",
+            f"    def inner(k={self.number()}): return k + {self.expression()}\n"
+            "    return inner()\n",
             f"    return sorted([1, 2], key=lambda q: -q * {self.number() + 1})\n",
         ]
         return f"def {name}({arguments}):\n{doc}{self.random.choice(bodies)}"
@@ -114,9 +116,8 @@ class Writer:
     def _class(self, name: str, at: int) -> str:
         bases = self.known("class", at)
         base = self.random.choice(bases) if bases and self.random.random() < 0.4 else ""
-        lines = []
-        for attribute in self.random.sample(["size", "kind", "rate"], self.random.randrange(3)):
-            lines.append(f"    {attribute} = {self.expression(at)}\n")
+        attributes = self.random.sample(["size", "kind", "rate"], self.random.randrange(3))
+        lines = [f"    {attribute} = {self.expression(at)}\n" for attribute in attributes]
         for method in self.random.sample(["go", "run", "stop"], self.random.randrange(3) + 1):
             style = self.random.randrange(5)
             body = f"return ({self.expression()}, type(self).__name__, {self.number()})"
@@ -141,7 +142,8 @@ class Writer:
     def _data(self, name: str, at: int) -> str:
         fields = self.random.sample(["a", "b", "c"], self.random.randrange(3) + 1)
         lines = "".join(f"    {field}: int = {self.number()}\n" for field in fields)
-        return f"@dataclasses.dataclass\nclass {name}:\n{lines}    def go(self): return {self.expression()}\n"
+        method = f"    def go(self): return {self.expression()}\n"
+        return f"@dataclasses.dataclass\nclass {name}:\n{lines}{method}"
 
     KINDS = (
         ["constant"] * 4

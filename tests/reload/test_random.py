@@ -100,6 +100,7 @@ def test_memory_does_not_grow(tmp_path: Path) -> None:
         )
     )
     name = "growing"
+    sys.modules[name] = types.ModuleType(name)
     module = sys.modules[name] = fresh(name, text.replace("{n}", "0"), path)
     code = Code()
     code.track(module, text.replace("{n}", "0").encode())

@@ -11,6 +11,11 @@ _MAKING = frozenset({"__init__", "__new__", "__post_init__", "__call__", "__set_
 _CONTAINERS = frozenset(
     {"list", "dict", "set", "bytearray", "deque", "defaultdict", "OrderedDict", "Counter"}
 )
+# They call what they are given.
+_CALLING = frozenset(
+    {"map", "filter", "sorted", "min", "max", "sum", "any", "all", "list", "tuple", "set", "dict",
+     "next", "reduce"}
+)  # fmt: skip
 _DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _Functions = ast.FunctionDef | ast.AsyncFunctionDef
 _Scopes = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -123,9 +128,16 @@ class _Reader(ast.NodeVisitor):
     # -- expressions ----------------------------------------------------------------------
 
     def visit_Call(self, node: ast.Call) -> None:
-        self._calls += 1
-        self.generic_visit(node)
-        self._calls -= 1
+        self._visit_called([node.func])
+        arguments = [*node.args, *node.keywords]
+        # What takes a function keeps it for later, as far as is known: it registers it.
+        if isinstance(node.func, ast.Name) and node.func.id in _CALLING:
+            self._visit_called(arguments)
+            return
+        outer, self._calls = self._calls, 0
+        for each in arguments:
+            self.visit(each)
+        self._calls = outer
 
     def _visit_scope(
         self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp

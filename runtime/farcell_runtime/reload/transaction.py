@@ -179,13 +179,19 @@ class Transaction:
         )
         self._journal.flush()
 
-    def commit(self) -> None:
-        """Take all steps."""
-        self._journal.commit()
+    def commit(self) -> list[str]:
+        """Take all steps; what failed of what can't be undone, such as compiling anew."""
+        failed = self._journal.commit()
         for swaps in self._swaps:
             swaps.settle()
         for name, chunks in self._texts.items():
             self._modules[name].adopt(self._sources[name], chunks)
+        return failed
+
+    @property
+    def functions(self) -> tuple[Any, ...]:
+        """The living functions that run other code now."""
+        return tuple([each for swaps in self._swaps for each in swaps.changed])
 
     def abort(self) -> None:
         """Forget the modules that were imported on the way."""
