@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 
-from farcell.code_commands import Text
+from farcell.code_commands import Fault, Text
 from farcell.code_versions import Version
 from farcell.receipt import time_text
 from farcell.table import table
@@ -63,6 +63,21 @@ def refusal(error: ReloadError, version: int) -> str:
     return "\n".join(lines)
 
 
+def outdated(module: str, path: str) -> str:
+    """What is told of a module that was edited before anybody watched over it."""
+    return (
+        f"farcell: {path} was changed after it was imported, and before farcell was loaded: "
+        f"what runs here is older\n→ importlib.reload({module}), or restart the kernel"
+    )
+
+
+def lag(gang: str, fault: Fault) -> str:
+    """Why a gang can't run a cell."""
+    where = f"{fault.file}, line {fault.line}: " if fault.line else ""
+    line = f"\n    {fault.source_line.strip()}" if fault.source_line.strip() else ""
+    return f"gang {gang} can't take the notebook's code: {where}{fault.message}{line}"
+
+
 def listing(versions: Sequence[Version], lagging: Mapping[str, str]) -> str:
     """The versions, oldest first: what each has changed, when, and which runs used it.
 
@@ -88,8 +103,8 @@ def diff(versions: Sequence[Version], old: int, new: int) -> str:
     """
     for number in (old, new):
         if not any(version.number == number for version in versions):
-            newest = versions[-1].number
-            raise UsageError(f"there is no code v{number}", hint=f"from v1 to v{newest}")
+            kept = f"from v{versions[0].number} to v{versions[-1].number}"
+            raise UsageError(f"there is no code v{number}", hint=kept)
     if old > new:
         old, new = new, old
     first: dict[str, Text | None] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 import threading
@@ -11,6 +12,8 @@ from farcell.gang import Gang
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.link import Link
 from farcell_runtime.transport.worker_client import connect
+
+_log = logging.getLogger(__name__)
 
 CodeLink = Link[pb.FromWorker]
 Received = Callable[[str, int, pb.CodeNews], None]
@@ -80,7 +83,10 @@ class CodeLinks:
         while not self._ended:
             for key, _ in self._selector.select():
                 if key.data is not None:
-                    self._take(key.data)
+                    try:
+                        self._take(key.data)
+                    except Exception:  # a fault: that worker lags then, the others don't
+                        _log.exception("what a worker has said of code could not be taken in")
 
     def _take(self, link: CodeLink) -> None:
         gang, rank = self._homes[link]

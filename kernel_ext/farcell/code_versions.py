@@ -24,6 +24,7 @@ from farcell.code_commands import (
     Text,
 )
 
+_KEPT = 200  # versions
 _AHEAD = 2  # calls of step() from the furthest rank to the one at which all commit
 
 
@@ -289,6 +290,7 @@ class CodeVersions:
         gang = self._gangs[name]
         if gang.at_step and not any(each.prepared for each in gang.ranks):
             gang.at_step = 0
+        self._catch_up(name)
         return self._go_on() if self._awaited(name, rank, round_, "commit") else []
 
     def silent(self) -> list[Command]:
@@ -400,6 +402,7 @@ class CodeVersions:
 
     def _take(self, version: Version) -> None:
         self.versions.append(version)
+        del self.versions[:-_KEPT]
         for text in version.texts:
             self.texts[text.module] = text
             for gang in self._gangs.values():
@@ -425,6 +428,12 @@ class CodeVersions:
         gang = self._gangs[name]
         several = len(gang.ranks) > 1 and len(gang.stepping) == len(gang.ranks)
         return gang.running and several and self.mode != "now"
+
+    def _catch_up(self, name: str) -> None:
+        """If the gang has come to the current version later, say so of that."""
+        if name in self.current.later and not self.lacks(name):
+            self.current.later = [each for each in self.current.later if each != name]
+            self.current.workers += len(self._gangs[name].ranks)
 
     def _rank(self, name: str, rank: int) -> _Rank | None:
         gang = self._gangs.get(name)

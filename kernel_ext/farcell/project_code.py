@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from farcell import code_lines
@@ -17,13 +17,13 @@ from farcell.code_serving import CodeServing
 from farcell.code_versions import CodeVersions, Version
 from farcell.gang import Gang
 from farcell.receipt import Receipts
-from farcell.shipping import Shipping, error_of
+from farcell.shipping import Shipping
 from farcell.stops import stops_held
 from farcell.tracked_files import TrackedFiles
 from farcell.watcher import Watcher
 from farcell_runtime import project
 from farcell_runtime.errors import ConnectError, ReloadError
-from farcell_runtime.loading import ProjectFinder, has_from_imports, is_made, python_of
+from farcell_runtime.loading import ProjectFinder, has_from_imports, is_made, is_outdated, python_of
 from farcell_runtime.reload.code import Code
 from farcell_runtime.transport import farcell_pb2 as pb
 
@@ -122,11 +122,17 @@ class ProjectCode:
                 self._versions.began(gang, run)
         self._tell_refusals()
 
-    def ended(self, gang: str, loaded: Iterable[pb.ModuleFile]) -> None:
-        """A cell on a gang is over, in which its workers have imported modules."""
-        self._elsewhere.extend(loaded)
+    def ended(self, gang: str, loaded: Sequence[Sequence[pb.ModuleFile]]) -> None:
+        """A cell on a gang is over, in which its workers have imported modules, told by rank.
+
+        They have said so by themselves too, in another conversation, which may be read later.
+        """
         with self._shipping.changed:
             self._versions.ended(gang)
+            for rank, files in enumerate(loaded):
+                self._elsewhere.extend(files)
+                digests = [(each.module, each.digest) for each in files]
+                self._versions.loaded(gang, rank, digests)
         if self._lacks(gang) and self.mode != "off":
             with self._turn:
                 self._shipping.bring(gang)
@@ -220,6 +226,8 @@ class ProjectCode:
             text = self._files.track(name, path, source)
             if text is None:
                 continue
+            if source is None and is_outdated(name):
+                self._refusals.append(code_lines.outdated(name, path))
             self._code.track(sys.modules[name], text.source if source is None else source)
             with self._shipping.changed:
                 self._versions.track(text)
@@ -258,7 +266,7 @@ class ProjectCode:
                 fault = self._versions.fault(gang)
                 self._shipping.changed.wait(_AGAIN_S)
             if fault is not None:
-                raise error_of(fault)
+                raise ReloadError(code_lines.lag(gang, fault), hint=fault.hint)
             if time.monotonic() > until_s:
                 raise ReloadError(
                     f"gang {gang} does not take code v{self._versions.current.number}: "

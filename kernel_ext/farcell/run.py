@@ -190,9 +190,9 @@ class Run:
             if state.log is not None and (state.done is None or not state.done.log_unused)
         ]
 
-    def loaded(self) -> list[pb.ModuleFile]:
-        """The project's modules that its ranks have imported in it."""
-        return [each for s in self._ranks if s.done is not None for each in s.done.loaded]
+    def loaded(self) -> list[list[pb.ModuleFile]]:
+        """By rank, the project's modules that were imported in it."""
+        return [[] if state.done is None else list(state.done.loaded) for state in self._ranks]
 
     def log_numbers(self) -> list[int]:
         """By rank, the numbers of its logs, once it was sent."""

@@ -135,7 +135,7 @@ class Shipping:
             return self._code.prepare(Edit(files))
         except ReloadError:
             raise
-        except Exception as error:  # whatever the code that is prepared is up to
+        except (Exception, SystemExit) as error:  # whatever the code that is prepared is up to
             raise ReloadError(f"{type(error).__name__}: {error}") from error
 
     def _wait(self) -> None:

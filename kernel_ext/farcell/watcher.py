@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import os
 import select
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable
+
+_log = logging.getLogger(__name__)
 
 _IN_MODIFY, _IN_ATTRIB, _IN_CLOSE_WRITE = 0x2, 0x4, 0x8
 _IN_MOVED_FROM, _IN_MOVED_TO, _IN_CREATE, _IN_DELETE = 0x40, 0x80, 0x100, 0x200
 _WRITTEN, _MOVED = _IN_MODIFY | _IN_ATTRIB | _IN_CLOSE_WRITE, _IN_MOVED_FROM | _IN_MOVED_TO
 _EVENTS = _WRITTEN | _MOVED | _IN_CREATE | _IN_DELETE
 _IN_NONBLOCK, _IN_CLOEXEC = os.O_NONBLOCK, getattr(os, "O_CLOEXEC", 0)
+_EVENT = struct.Struct("iIII")  # in the C library's inotify.h; the name follows
 _READ_BYTES = 1 << 16
 _LOOK_S = 0.25  # so often files are looked at where the system tells nothing
 
@@ -85,20 +90,35 @@ class Watcher:
         if self._library is not None:
             poll.register(self._inotify, select.POLLIN)
         while not self._ended:
-            poll.poll(None if self._library is not None else _LOOK_S * 1000)
+            ready = poll.poll(None if self._library is not None else _LOOK_S * 1000)
             if self._ended:
                 break
-            self._drain()
-            self._changed()
+            if self._is_about_source() or len(ready) != 1 or ready[0][0] != self._inotify:
+                try:
+                    self._changed()
+                except Exception:  # a fault: files are looked at before each cell nonetheless
+                    _log.exception("what was saved could not be taken ahead of the next cell")
         if self._inotify >= 0:
             os.close(self._inotify)
         for descriptor in self._wake:
             os.close(descriptor)
 
-    def _drain(self) -> None:
-        """Take all events that there are: which they are says less than a look at the files."""
+    def _is_about_source(self) -> bool:
+        """Take all events that there are; whether one is of a Python file, or of a whole folder."""
         assert self._wake is not None
-        for descriptor in (self._inotify, self._wake[0]):
-            with contextlib.suppress(BlockingIOError):
-                while descriptor >= 0 and os.read(descriptor, _READ_BYTES):
-                    pass
+        self._take(self._wake[0])
+        events, start, found = self._take(self._inotify), 0, False
+        while start < len(events):
+            *_, length = _EVENT.unpack_from(events, start)
+            start += _EVENT.size
+            name = events[start : start + length].rstrip(b"\0")
+            start += length
+            found |= not name or name.endswith(b".py")
+        return found
+
+    def _take(self, descriptor: int) -> bytes:
+        found = b""
+        with contextlib.suppress(BlockingIOError):
+            while descriptor >= 0 and (data := os.read(descriptor, _READ_BYTES)):
+                found += data
+        return found

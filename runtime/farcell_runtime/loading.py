@@ -7,6 +7,7 @@ twice within a second is served by Python from a stale ``.pyc``.
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import time
 import types
@@ -16,6 +17,7 @@ from importlib.util import cache_from_source
 
 from farcell_runtime.project import is_source
 
+_HEADER = struct.Struct("<4sIII")  # of a .pyc: magic number, flags, its source's time and size
 _DOUBTFUL_S = 2.0  # a .pyc as old as its source, within so much, may be that of an older one
 
 Loaded = Callable[[str, str, bytes], None]
@@ -107,6 +109,21 @@ def is_made(name: str) -> bool | None:
     if module is None:
         return None
     return not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
+def is_outdated(name: str) -> bool:
+    """Whether a module's file was changed since the module was made, as its ``.pyc`` tells."""
+    spec = getattr(sys.modules.get(name), "__spec__", None)
+    if spec is None or not spec.origin or not spec.cached or sys.dont_write_bytecode:
+        return False
+    try:
+        with open(spec.cached, "rb") as file:
+            _, flags, modified_s, size_bytes = _HEADER.unpack(file.read(_HEADER.size))
+        found = os.stat(spec.origin)
+    except (OSError, struct.error):
+        return False
+    now = int(found.st_mtime) & 0xFFFFFFFF, found.st_size & 0xFFFFFFFF
+    return flags == 0 and (modified_s, size_bytes) != now
 
 
 def _read(path: str) -> tuple[bytes, float]:

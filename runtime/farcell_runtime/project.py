@@ -27,7 +27,8 @@ def _installed() -> tuple[str, ...]:
     folders = {paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")}
     if site.ENABLE_USER_SITE and site.USER_SITE:
         folders.add(site.USER_SITE)
-    return tuple(os.path.realpath(folder) + os.sep for folder in folders)
+    real = {os.path.realpath(folder) for folder in folders}
+    return tuple(folder + os.sep for folder in folders | real)
 
 
 def is_source(module: str, path: str | None) -> bool:
@@ -43,10 +44,14 @@ def is_source(module: str, path: str | None) -> bool:
 @functools.lru_cache(maxsize=4096)
 def is_installed(path: str) -> bool:
     """Whether a file or folder belongs to Python, or to a package that was installed."""
-    real = os.path.realpath(path)
-    if _SITE_FOLDERS.intersection(real.split(os.sep)):
+    # To follow links takes ten times as long, and few paths need it.
+    return _looks_installed(path) or _looks_installed(os.path.realpath(path))
+
+
+def _looks_installed(path: str) -> bool:
+    if (path + os.sep).startswith(_installed()):
         return True
-    return (real + os.sep).startswith(_installed())
+    return not _SITE_FOLDERS.isdisjoint(path.split(os.sep))
 
 
 def roots(folders: Iterable[str], working_directory: str) -> tuple[str, ...]:

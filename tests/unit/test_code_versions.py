@@ -147,6 +147,7 @@ def test_a_silent_one_holds_nobody_up() -> None:
     workers.bring("b")
     assert workers.of("b") == ["2", "2"]
     assert not workers.versions.lacks("b")
+    assert (workers.versions.current.later, workers.versions.current.workers) == ([], 3)
 
 
 def test_a_late_answer_to_what_was_dropped_counts_for_nothing() -> None:

@@ -13,7 +13,7 @@ import numpy
 import pytest
 
 from farcell_runtime import project
-from farcell_runtime.loading import ProjectFinder
+from farcell_runtime.loading import ProjectFinder, is_outdated
 
 OLD_S = 1_000_000_000
 
@@ -100,3 +100,17 @@ def test_a_link_out_of_a_root_is_not_within_it(tmp_path: Path) -> None:
     assert project.is_within(str(root / "own"), roots)
     for path in ("link", "../root2/secret", "../root2", "."):
         assert not project.is_within(str(root / path), roots)
+
+
+def test_a_module_that_was_edited_since_it_was_made(
+    loaded: list[tuple[str, bytes]], tmp_path: Path
+) -> None:
+    path = tmp_path / "edited_l.py"
+    path.write_text("A = 1")
+    os.utime(path, (OLD_S, OLD_S))
+    importlib.import_module("edited_l")
+    assert not is_outdated("edited_l")
+    path.write_text("A = 2")
+    assert is_outdated("edited_l")
+    assert not is_outdated("json")
+    assert not is_outdated("no_such_module")

@@ -12,6 +12,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -125,7 +126,10 @@ class WorkerCode:
             driver.wait(_FOREVER_S)
             self._read(driver)
             while self._backlog:
-                self._handle(self._backlog.popleft())
+                try:
+                    self._handle(self._backlog.popleft())
+                except Exception:  # a fault: this worker lags then, and speaks on
+                    traceback.print_exc(file=sys.__stderr__)
         if self._driver is driver:
             self._driver = None
             self._abort()
@@ -215,7 +219,7 @@ class WorkerCode:
         except ReloadError as error:
             self._tell("refused", round=message.round, fault=fault_of(error))
             return
-        except Exception as error:  # an import's, or whatever the user's code is up to
+        except (Exception, SystemExit) as error:  # whatever the user's code is up to
             told = ReloadError(f"{type(error).__name__}: {error}")
             self._tell("refused", round=message.round, fault=fault_of(told))
             return
