@@ -20,12 +20,15 @@ from farcell_runtime.errors import (
     PlacementError,
     RemoteError,
     RunTimeout,
+    SessionHeld,
     SessionLost,
+    SessionTaken,
     UsageError,
     VersionMismatch,
     WorkerLost,
 )
-from farcell_runtime.launch import Launch, living_session
+from farcell_runtime.launch import Launch
+from farcell_runtime.ownership import fresh_key, own_sessions
 
 if TYPE_CHECKING:
     from farcell.background import BackgroundRun
@@ -41,7 +44,9 @@ __all__ = [
     "PlacementError",
     "RemoteError",
     "RunTimeout",
+    "SessionHeld",
     "SessionLost",
+    "SessionTaken",
     "UsageError",
     "VersionMismatch",
     "WorkerLost",
@@ -69,16 +74,16 @@ def find_run(key: int | str) -> BackgroundRun:
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext farcell``: add the magics, and start the cluster in the background."""
     # The head is started first and the rest imported while it starts: each takes 0.2 s.
-    from farcell.key import kernel_key
+    from farcell.key import kernel_key, notebook_path
 
-    key = kernel_key()
+    key, path = kernel_key(), notebook_path()
     launch = None
-    if living_session(key) is None:
-        launch = Launch.begin(key, Config.from_environment())
+    if not own_sessions(key, path):
+        launch = Launch.begin(fresh_key(key), Config.from_environment(), path)
     try:
         from farcell import extension
 
-        extension.load(shell, key, launch)
+        extension.load(shell, key, path, launch)
     except BaseException:
         if launch is not None:
             launch.process.terminate()

@@ -41,7 +41,7 @@ _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 class Rank:
     """The conversation with one worker. Messages of a run go to the mailbox of that run."""
 
-    def __init__(self, gang: Gang, member: pb.Member, token: str, pool: Pool) -> None:
+    def __init__(self, gang: Gang, member: pb.Member, token: str, pool: Pool, tenure: int) -> None:
         self.rank = member.rank
         self.member = member
         self.arrivals = Arrivals()
@@ -54,7 +54,9 @@ class Rank:
         self._requests: dict[int, SimpleQueue[Answer | Lost]] = {}
         self._hello: SimpleQueue[pb.Hello | FarcellError] = SimpleQueue()
         self._lost: Lost | None = None
-        self.client = WorkerClient(member.address, token, receive=self._received, ended=self._ended)
+        self.client = WorkerClient(
+            member.address, token, tenure=tenure, receive=self._received, ended=self._ended
+        )
 
     def greet(self) -> pb.Hello:
         """Wait for the worker's first word, and compare versions.
@@ -209,7 +211,7 @@ class Rank:
 class Gang:
     """The ranks of one gang in one epoch."""
 
-    def __init__(self, placed: pb.Gang, token: str, pool: Pool) -> None:
+    def __init__(self, placed: pb.Gang, token: str, pool: Pool, tenure: int) -> None:
         self.name = placed.name
         self.epoch = placed.epoch
         self._numbers = itertools.count(1)
@@ -219,7 +221,7 @@ class Gang:
         self.ended: dict[str, pb.Done] = {}
         try:
             for member in sorted(placed.members, key=lambda member: member.rank):
-                self.ranks.append(Rank(self, member, token, pool))
+                self.ranks.append(Rank(self, member, token, pool, tenure))
             for rank in self.ranks:
                 hello = rank.greet()
                 self.names = list(hello.names)

@@ -44,6 +44,12 @@ class RunReports:
             report.state = "interrupted" if stopped else "failed"
         self._changed(report)
 
+    def forget(self) -> None:
+        """What is not told by now is not this kernel's to tell any more."""
+        with self._lock:
+            self._reports.clear()
+            self._untold.clear()
+
     def _changed(self, report: pb.RunReport) -> None:
         with self._lock:
             self._untold[report.run] = report

@@ -11,6 +11,7 @@ from typing import Any
 
 from farcell.capture import Reads
 from farcell_runtime.bindings import is_immutable
+from farcell_runtime.errors import UsageError
 from farcell_runtime.sharing import sharing
 from farcell_runtime.transport.payload import Packed
 from farcell_runtime.values import Parcel
@@ -67,6 +68,13 @@ class Shipment:
     def names(self) -> list[str]:
         """The names that go."""
         return [name for piece in self.moved for name in piece.names]
+
+    def told_of(self, error: BaseException | None) -> BaseException | None:
+        """``error``, with the names that could not be taken."""
+        if not isinstance(error, UsageError):
+            return error
+        names = ", ".join(f"'{name}'" for name in self.names)
+        return UsageError(f"{names} {error.message}", hint=error.hint)
 
 
 def moved(

@@ -165,6 +165,14 @@ class Values:
         here = pieces.plain.keys() | pieces.pickles.keys()
         return [name for name in names if name not in here or self._differs(pieces, name)]
 
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """What the values of ``names`` that can be pickled are known by."""
+        pieces = self.pieces(names)
+        return {
+            name: xxhash.xxh3_128_hexdigest(repr(pieces.digest(name)).encode())
+            for name in [*pieces.plain, *pieces.pickles]
+        }
+
     def confirm(self, names: Iterable[str]) -> None:
         """The other side has not changed these names after all."""
         for name in names:

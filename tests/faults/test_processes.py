@@ -79,7 +79,13 @@ class Running:
 def run_code(session: Session, gang: pb.Gang, code: str, until: str = "done") -> pb.FromWorker:
     heard: SimpleQueue[pb.FromWorker | FarcellError | None] = SimpleQueue()
     address = gang.members[0].address
-    worker = WorkerClient(address, session.file.token, receive=heard.put, ended=heard.put)
+    worker = WorkerClient(
+        address,
+        session.file.token,
+        tenure=session.tenure,
+        receive=heard.put,
+        ended=heard.put,
+    )
     execute = pb.Execute(run="r1", epoch=gang.epoch, code=code)
     worker.send(pb.ToWorker(execute=execute))
     try:
@@ -271,7 +277,13 @@ def test_an_interrupt_hits_the_run_it_names_and_no_other(cluster: Running, tmp_p
     os.mkfifo(fifo)
     heard: SimpleQueue[pb.FromWorker | FarcellError | None] = SimpleQueue()
     address = cluster.gang.members[0].address
-    worker = WorkerClient(address, cluster.file.token, receive=heard.put, ended=heard.put)
+    worker = WorkerClient(
+        address,
+        cluster.file.token,
+        tenure=cluster.session.tenure,
+        receive=heard.put,
+        ended=heard.put,
+    )
 
     def start(run: str, code: str) -> None:
         execute = pb.Execute(run=run, epoch=cluster.gang.epoch, code=code)
@@ -367,12 +379,6 @@ def test_a_session_that_nobody_comes_back_to_stops_itself() -> None:
             wait_gone(each)
         assert not Path(file.folder).exists()
         assert Session.find(key) is None
-
-
-def test_a_session_that_is_closed_goes_on(cluster: Running) -> None:
-    again = Session.attach(cluster.file)
-    again.close()
-    assert cluster.session.gang(Shape()).epoch == 1
 
 
 # ---- side by side -----------------------------------------------------------------------------
