@@ -32,6 +32,7 @@ from farcell_runtime.ownership import fresh_key, own_sessions
 
 if TYPE_CHECKING:
     from farcell.background import BackgroundRun
+    from farcell.notebook import Notebook
 
 __all__ = [
     "AuthError",
@@ -51,10 +52,35 @@ __all__ = [
     "VersionMismatch",
     "WorkerLost",
     "__version__",
+    "attach",
+    "detach",
     "find_run",
     "load_ipython_extension",
     "unload_ipython_extension",
 ]
+
+
+def attach(session: str, *, take: bool = False) -> str:
+    """Attach this kernel to a session that is alive, as ``%cluster attach`` does; in words.
+
+    Args:
+        session: what it is called: its notebook's name, or its key.
+        take: take it over from the kernel that drives it.
+
+    Raises:
+        UsageError: if there is none of that name.
+        SessionHeld: if another kernel drives it.
+    """
+    return _notebook().attach(session, take=take)
+
+
+def detach() -> str:
+    """Let go of the session, which goes on, as ``%cluster detach`` does; in words.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    return _notebook().leave()
 
 
 def find_run(key: int | str) -> BackgroundRun:
@@ -63,12 +89,16 @@ def find_run(key: int | str) -> BackgroundRun:
     Raises:
         UsageError: if there is none.
     """
+    return _notebook().cells.find(str(key))
+
+
+def _notebook() -> Notebook:
     from farcell import extension
 
     notebook = extension.notebook_here()
     if notebook is None:
         raise UsageError("farcell is not loaded here", hint="%load_ext farcell")
-    return notebook.cells.find(str(key))
+    return notebook
 
 
 def load_ipython_extension(shell: Any) -> None:

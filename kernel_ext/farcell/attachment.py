@@ -13,7 +13,7 @@ from farcell.durations import duration_text
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionHeld, SessionLost, SessionTaken, UsageError
 from farcell_runtime.launch import Launch, living_session
-from farcell_runtime.ownership import fresh_key, is_driven, own_sessions, quoted
+from farcell_runtime.ownership import began, fresh_key, is_driven, own_sessions, quoted
 from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.session_file import SessionFile
@@ -197,10 +197,10 @@ class Attachment:
         found, self._found = self._found, None
         return found
 
-    def began(self, session: Session) -> bool:
-        """Whether the session is this kernel's or its notebook's, whoever drives it."""
+    def is_own(self, session: Session) -> bool:
+        """Whether the session was begun by this kernel or for its notebook."""
         file = session.file
-        return file.key.startswith(self._key) or bool(self._path and file.notebook == self._path)
+        return began(file, self._key) or bool(self._path and file.notebook == self._path)
 
     # ---- ends -------------------------------------------------------------------------------
 
@@ -208,6 +208,15 @@ class Attachment:
         """Stop the session, with all that lives on it, if there is one."""
         if (session := self._release()) is not None:
             session.stop(reason)
+
+    def shut_down(self, reason: str) -> None:
+        """The kernel ends for good: stop a session of its own, and let go of another's."""
+        if (session := self._release()) is None:
+            return
+        if self.is_own(session):
+            session.stop(reason)
+        else:
+            session.detach()
 
     def leave(self) -> Session | None:
         """Let go of the session, if there is one; it goes on.

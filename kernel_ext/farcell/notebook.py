@@ -14,6 +14,7 @@ from farcell.attachment import Attachment, News
 from farcell.cells import Cells
 from farcell.clashes import meet
 from farcell.comms import Comms
+from farcell.durations import duration_text
 from farcell.failures import TracebackHook, errors_shown
 from farcell.freeing import free, freeable
 from farcell.gang import Gang, shape_of
@@ -124,7 +125,7 @@ class Notebook:
         self._tracebacks.uninstall()
         self._late.end()
         with contextlib.suppress(FarcellError):
-            self.stop()
+            self.shut_down("farcell was unloaded")
 
     def start(self, config: Config | None = None, *, own: bool = False) -> None:
         """Start a cluster, or attach to the one that this notebook has, in the background.
@@ -144,11 +145,8 @@ class Notebook:
 
     def shut_down(self, reason: str) -> None:
         """The kernel ends for good: stop the cluster, or let go of one that is another's."""
-        attachment = self._attachment
-        if attachment.running and not attachment.began(attachment.now()):
-            attachment.leave()
-        else:
-            attachment.stop(reason)
+        self._attachment.shut_down(reason)
+        self._forget_gangs(reason)
 
     @property
     def running(self) -> bool:
@@ -205,8 +203,8 @@ class Notebook:
         self.cells.tell_reports()
         session = self._attachment.session()
         name = session.file.name
-        unused = not session.snapshot().runs and self._attachment.began(session)
-        if unused:
+        snapshot = session.snapshot()
+        if not snapshot.runs and self._attachment.is_own(session):
             self._attachment.stop("left unused")
             self._forget_gangs(f"session {name!r}, on which nothing had run, was stopped")
             return f"stopped session {name!r}, on which nothing had run"
@@ -214,7 +212,9 @@ class Notebook:
         why = f"it is on session {name!r}, which this kernel has let go of"
         self._forget_gangs(f"{why} (%cluster attach {quoted(name)})", lost=False)
         self.cells.abandon()
-        return f"let go of session {name!r}, which goes on"
+        idle_s = snapshot.idle_stop_s
+        until = f", until it was without a kernel for {duration_text(idle_s)}" if idle_s else ""
+        return f"let go of session {name!r}, which goes on{until}"
 
     # ---- gangs ------------------------------------------------------------------------------
 

@@ -39,7 +39,7 @@ def own_sessions(key: str, notebook: str) -> list[SessionFile]:
     def rank(file: SessionFile) -> int:
         if file.driver == key:
             return 0
-        if _began(file, key):
+        if began(file, key):
             return 1
         return 2 if notebook and file.notebook == notebook else 3
 
@@ -132,13 +132,15 @@ def one_named(name: str, files: Sequence[SessionFile]) -> SessionFile:
 def _nearest(name: str, known: dict[str, SessionFile]) -> str:
     if not known:
         return "no session of yours is running"
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    valid = [*known, *(file.key for file in known.values())]
+    close = difflib.get_close_matches(name, valid, n=1, cutoff=0.5)
     if close:
         return f"did you mean {quoted(close[0])}?"
     return f"there are: {', '.join(map(quoted, known))}"
 
 
-def _began(file: SessionFile, key: str) -> bool:
+def began(file: SessionFile, key: str) -> bool:
+    """Whether the session was begun by the kernel ``key``."""
     return file.key == key or file.key.startswith(f"{key}+")
 
 

@@ -180,8 +180,8 @@ def test_attach_detach_and_back(kernel: Kernel, tmp_path: Path) -> None:
     assert "1 name (there" in told
     assert other.good_remote("there.append(2)\nthere").result == "[1, 2]"
     assert other.run("%cluster attach analysis").text.count("already") == 1
-    other.good("%cluster detach")
-    other.good("%cluster attach other")
+    other.good("import farcell\nfarcell.detach()")
+    assert "attached to session 'other'" in other.value("farcell.attach('other')")
     assert other.value("own") == "'own'"
 
     first.good_remote("anew = 1")  # another session, since it has let go of its own
