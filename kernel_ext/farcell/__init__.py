@@ -21,12 +21,15 @@ from farcell_runtime.errors import (
     ReloadError,
     RemoteError,
     RunTimeout,
+    SessionHeld,
     SessionLost,
+    SessionTaken,
     UsageError,
     VersionMismatch,
     WorkerLost,
 )
-from farcell_runtime.launch import Launch, living_session
+from farcell_runtime.launch import Launch
+from farcell_runtime.ownership import fresh_key, own_sessions
 from farcell_runtime.steps import step
 
 if TYPE_CHECKING:
@@ -46,17 +49,44 @@ __all__ = [
     "ReloadError",
     "RemoteError",
     "RunTimeout",
+    "SessionHeld",
     "SessionLost",
+    "SessionTaken",
     "UsageError",
     "VersionMismatch",
     "WorkerLost",
     "__version__",
+    "attach",
+    "detach",
     "find_run",
     "load_ipython_extension",
     "plan_recovery",
     "step",
     "unload_ipython_extension",
 ]
+
+
+def attach(session: str, *, take: bool = False) -> str:
+    """Attach this kernel to a session that is alive, as ``%cluster attach`` does; in words.
+
+    Args:
+        session: what it is called: its notebook's name, or its key.
+        take: take it over from the kernel that drives it.
+
+    Raises:
+        UsageError: if there is none of that name.
+        SessionHeld: if another kernel drives it.
+    """
+    return _notebook().attach(session, take=take)
+
+
+def detach() -> str:
+    """Let go of the session, which goes on, as ``%cluster detach`` does; in words.
+
+    Raises:
+        UsageError: if there is none.
+    """
+    return _notebook().leave()
 
 
 def find_run(key: int | str) -> BackgroundRun:
@@ -88,16 +118,16 @@ def _notebook() -> Notebook:
 def load_ipython_extension(shell: Any) -> None:
     """``%load_ext farcell``: add the magics, and start the cluster in the background."""
     # The head is started first and the rest imported while it starts: each takes 0.2 s.
-    from farcell.key import kernel_key
+    from farcell.key import kernel_key, notebook_path
 
-    key = kernel_key()
+    key, path = kernel_key(), notebook_path()
     launch = None
-    if living_session(key) is None:
-        launch = Launch.begin(key, Config.from_environment())
+    if not own_sessions(key, path):
+        launch = Launch.begin(fresh_key(key), Config.from_environment(), path)
     try:
         from farcell import extension
 
-        extension.load(shell, key, launch)
+        extension.load(shell, key, path, launch)
     except BaseException:
         if launch is not None:
             launch.process.terminate()

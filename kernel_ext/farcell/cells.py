@@ -106,7 +106,7 @@ class Cells:
         self._last_ambient: Ambient | None = None  # none once local code has run
         self._running: dict[str, Run] = {}
         self._started: list[_Started] = []
-        self._code = ""  # of the notebook's cell that runs now
+        self.code = ""  # of the notebook's cell that runs now
         self._latest = 0  # number of a run
 
     def run(
@@ -325,7 +325,7 @@ class Cells:
 
     def _take_in_here(self) -> None:
         """The same, in the middle of a cell, where that waits for a run."""
-        self._names.observe(self._code)
+        self._names.observe(self.code)
         self._take_changes()
 
     def _take_in(self, started: _Started) -> None:
@@ -386,11 +386,18 @@ class Cells:
 
     def cell_begins(self, code: str) -> None:
         """The notebook's kernel runs ``code`` now; none, if the cell runs elsewhere."""
-        self._code = code
+        self.code = code
 
     def local_code_ran(self) -> None:
         """What runs in the notebook may have changed what its process keeps."""
         self._last_ambient = None
+
+    def abandon(self) -> None:
+        """What runs goes on without this kernel, and what it says is for another to show."""
+        for started in self._started:
+            started.background.settled.wait(_TELL_AFTER_S)
+        self._late.forget()
+        self._reports.forget()
 
     def gang_gone(self, gang: str) -> None:
         """That gang's workers are gone."""
@@ -401,7 +408,7 @@ class Cells:
         self, shape: Shape, code: str, *, background: bool = False
     ) -> tuple[Gang, Shipment]:
         with stops_allowed():
-            self._names.observe(self._code)
+            self._names.observe(self.code)
             gang = self._gang(shape)
             self._await_turn(gang, background=background)
             self._take_changes()

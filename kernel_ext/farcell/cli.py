@@ -20,6 +20,7 @@ from farcell_runtime import __version__
 from farcell_runtime.errors import FarcellError, LostError, UsageError
 from farcell_runtime.launch import living_sessions, runtime_folder
 from farcell_runtime.leftovers import leftovers
+from farcell_runtime.ownership import named
 from farcell_runtime.runlog import Event, LogReader
 from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -74,11 +75,11 @@ def _snapshot(file: SessionFile) -> pb.Snapshot:
 
 
 def _status_lines(file: SessionFile, snapshot: pb.Snapshot) -> Iterator[str]:
-    drivers = f"{snapshot.drivers} driver" + ("s" if snapshot.drivers != 1 else "")
+    driver = f"driver {snapshot.driver.pid}" if snapshot.drivers else "no driver"
     yield f"{file.key}" + (f"  ({snapshot.notebook})" if snapshot.notebook else "")
     yield (
         f"  engine {snapshot.engine}, up {_duration(time.time() - snapshot.started_at_s)}, "
-        f"{drivers}, head {snapshot.head_pid}, farcell {snapshot.farcell_version}, "
+        f"{driver}, head {snapshot.head_pid}, farcell {snapshot.farcell_version}, "
         f"Python {snapshot.python_version}"
     )
     used = sum(len(gang.members) for gang in snapshot.gangs)
@@ -235,16 +236,7 @@ def _chosen(options: argparse.Namespace) -> list[SessionFile]:
         return living
     wanted = options.session
     if wanted:
-        found = [file for file in living if wanted in (file.key, file.session, file.notebook)]
-        found = found or [
-            file
-            for file in living
-            if file.key.startswith(wanted) or Path(file.notebook).name == wanted
-        ]
-        if not found:
-            keys = [file.key for file in living]
-            raise UsageError(f"there is no session '{wanted}'", hint=_nearest(wanted, keys))
-        living = found
+        living = [named(wanted)]
     if not living:
         raise UsageError("no session is running")
     if len(living) > 1:

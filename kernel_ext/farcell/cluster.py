@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
 from farcell import transfer
+from farcell.durations import duration_text
 from farcell.notebook import Notebook
 from farcell.options import count, nearest
+from farcell.sessions import listed
 from farcell.table import table
 from farcell_runtime.config import Config
 from farcell_runtime.engines import ENGINES
@@ -31,11 +34,11 @@ def status_text(snapshot: pb.Snapshot) -> str:
     up_s = max(0.0, time.time() - snapshot.started_at_s)
     ranks = sum(len(gang.members) for gang in snapshot.gangs)
     lines = [
-        f"farcell {snapshot.farcell_version} · engine {snapshot.engine} · up {_duration(up_s)} · "
-        f"{ranks} of {snapshot.capacity} workers"
+        f"farcell {snapshot.farcell_version} · engine {snapshot.engine} · "
+        f"up {duration_text(up_s)} · {ranks} of {snapshot.capacity} workers"
     ]
     if snapshot.idle_stop_s:
-        idle = _duration(snapshot.idle_stop_s)
+        idle = duration_text(snapshot.idle_stop_s)
         lines.append(f"stops itself {idle} after its notebook is gone and nothing runs")
     else:
         lines.append("goes on without a notebook, until it is stopped")
@@ -61,7 +64,7 @@ def start(
     workers: int | None = None,
     idle_stop: float | None = None,
 ) -> str:
-    """Start a cluster, or attach to the one there is."""
+    """Start a cluster, or attach to the one that this notebook has and nobody else drives."""
     changes: dict[str, object] = {}
     if engine is not None:
         changes["engine"] = engine
@@ -74,8 +77,21 @@ def start(
     if engine is not None and engine not in ENGINES:
         raise UsageError(f"there is no engine {engine!r}", hint=nearest(engine, ENGINES))
     config = replace(Config.from_environment(), **changes) if changes else None  # type: ignore[arg-type]
-    notebook.start(config)
+    notebook.start(config, own=True)
     return status_text(notebook.session().snapshot())
+
+
+def attach(notebook: Notebook, session: str | None = None, take: bool = False) -> str:
+    """Attach to a session that is alive, or list those that there are."""
+    if session is None:
+        return listed(notebook.key)
+    return notebook.attach(session, take=take)
+
+
+def detach(notebook: Notebook) -> str:
+    """Let go of the cluster, which goes on."""
+    left = notebook.leave()
+    return f"{left}; a %%remote cell starts another"
 
 
 def stop(notebook: Notebook, gang: str | None = None) -> str:
@@ -116,7 +132,7 @@ def runs(notebook: Notebook) -> str:
     """The background runs, oldest first."""
     rows = [("run", "name", "gang", "state", "time", "cell")]
     for run in notebook.cells.background.values():
-        time_text = _duration(run.elapsed_s)
+        time_text = duration_text(run.elapsed_s)
         rows.append((str(run.number), run.name or "–", run.gang, run.state, time_text, run.label))
     return "\n".join(table(rows)) if len(rows) > 1 else "no background runs"
 
@@ -173,6 +189,12 @@ def recover(
     return recovery.run()
 
 
+def free(notebook: Notebook, *words: str, on: str | None = None) -> str:
+    """Delete names on gangs, and give back their memory."""
+    text = unicodedata.normalize("NFKC", " ".join(words))  # as Python reads names
+    return notebook.free(text.replace(",", " ").split(), on)
+
+
 def put(notebook: Notebook, path: str, dest: str | None = None, on: str | None = None) -> str:
     """Copy a file or folder to the machines of a gang's workers."""
     return transfer.put(notebook.gang_called(on), path, dest)
@@ -220,11 +242,3 @@ def latest_lines(folder: str, lines: int) -> list[str]:
         finally:
             reader.close()
     return []
-
-
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -37,7 +37,7 @@ class CodeLinks:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def open(self, gang: Gang, token: str) -> None:
+    def open(self, gang: Gang, token: str, tenure: int) -> None:
         """Open them with a gang's workers.
 
         Raises:
@@ -45,7 +45,7 @@ class CodeLinks:
         """
         links: list[CodeLink] = []
         for rank in gang.ranks:
-            connection = connect(rank.member.address, token)
+            connection = connect(rank.member.address, token, tenure)
             links.append(Link(connection, pb.FromWorker.FromString))
         with self._lock:
             self._links[gang.name] = links

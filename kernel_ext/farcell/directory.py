@@ -203,6 +203,16 @@ class Directory:
             self._forget(name, "")
         self._lost[name] = why
 
+    def freed(self, place: str, name: str) -> bool:
+        """``place`` was made to give up ``name``; whether nobody else has its newest version."""
+        entry = self._entries[name]
+        if self.holders(name) != [place]:
+            entry.held.pop(place, None)
+            return False
+        self._forget(name, place)
+        self._lost[name] = "it was freed"
+        return True
+
     def why_lost(self, name: str) -> str:
         """Why ``name`` is gone, if it is; empty otherwise."""
         return self._lost.get(name, "")

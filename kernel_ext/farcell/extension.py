@@ -12,25 +12,39 @@ from farcell import completion
 from farcell.magics import FarcellMagics
 from farcell.notebook import Notebook
 from farcell.options import REMOTE, runs_remotely, split
+from farcell.sessions import session_names
 from farcell_runtime.errors import FarcellError
 from farcell_runtime.launch import Launch
+from farcell_runtime.ownership import orphans, quoted
 
 _LOADED = "_farcell"
 
 
-def load(shell: Any, key: str, launch: Launch | None) -> None:
-    """Add the magics to ``shell``, and start its cluster in the background."""
-    notebook = Notebook(shell, key, launch)
+def load(shell: Any, key: str, path: str, launch: Launch | None) -> None:
+    """Add the magics to ``shell``, and start its cluster in the background.
+
+    Args:
+        key: what the kernel is known by.
+        path: the notebook's; empty if nobody knows.
+        launch: a head that was started already, if there is one.
+    """
+    notebook = Notebook(shell, key, path, launch)
     magics = FarcellMagics(shell, notebook)
     magics.take_over_debug()
     shell.register_magics(magics)
     setattr(shell, _LOADED, notebook)
     notebook.install()
     shell.input_transformers_cleanup.append(_local_cell)
-    completion.install(shell, notebook.inspection.complete)
+    completion.install(shell, notebook.inspection.complete, _words(notebook))
     _stop_when_shut_down(shell, notebook)
     if launch is None:
         notebook.reattach()
+        return
+    for file in orphans(key):
+        print(
+            f"farcell: session {file.name!r} is alive, and its notebook {file.notebook} is gone. "
+            f"If that is this one: %cluster attach {quoted(file.name)}"
+        )
 
 
 def unload(shell: Any) -> None:
@@ -55,6 +69,11 @@ def notebook_of(shell: Any) -> Notebook | None:
 def notebook_here() -> Notebook | None:
     """What ``load`` made of the shell of this process."""
     return notebook_of(get_ipython())
+
+
+def _words(notebook: Notebook) -> completion.Words:
+    """What may stand behind those verbs of ``%cluster`` that take names."""
+    return {"attach": session_names, "free": notebook.freeable}
 
 
 def _local_cell(lines: list[str]) -> list[str]:
@@ -92,4 +111,4 @@ def _stop_when_shut_down(shell: Any, notebook: Notebook) -> None:
 
 def _stop_quietly(notebook: Notebook) -> None:
     with contextlib.suppress(FarcellError):
-        notebook.stop("its notebook was shut down")
+        notebook.shut_down("its notebook was shut down")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -32,11 +31,6 @@ def code_name(shell: Any, code: str, number: int) -> str:
     # ipykernel hashes the code in Python, which takes milliseconds if it is long.
     key = code if len(code) <= _LONG_CODE else xxhash.xxh3_128_hexdigest(code.encode())
     return str(shell.compile.get_code_name(key, key, number))
-
-
-def notebook_path() -> str:
-    """The path of the notebook; empty where the front end does not tell it."""
-    return os.environ.get("JPY_SESSION_NAME", "")
 
 
 def parent_of(shell: Any) -> dict[str, Any]:

@@ -54,7 +54,7 @@ _EXIT_REPORT_S = 5.0  # how long the head may take to tell how a worker ended
 class Rank:
     """The conversation with one worker. Messages of a run go to the mailbox of that run."""
 
-    def __init__(self, gang: Gang, member: pb.Member, token: str, pool: Pool) -> None:
+    def __init__(self, gang: Gang, member: pb.Member, token: str, pool: Pool, tenure: int) -> None:
         self.rank = member.rank
         self.member = member
         self.arrivals = Arrivals()
@@ -67,7 +67,9 @@ class Rank:
         self._requests: dict[int, Waiting] = {}
         self._hello: SimpleQueue[pb.Hello | FarcellError] = SimpleQueue()
         self._lost: Lost | None = None
-        self.client = WorkerClient(member.address, token, receive=self._received, ended=self._ended)
+        self.client = WorkerClient(
+            member.address, token, tenure=tenure, receive=self._received, ended=self._ended
+        )
 
     def greet(self) -> pb.Hello:
         """Wait for the worker's first word, and compare versions.
@@ -225,7 +227,7 @@ class Rank:
 class Gang:
     """The ranks of one gang in one epoch."""
 
-    def __init__(self, placed: pb.Gang, token: str, pool: Pool) -> None:
+    def __init__(self, placed: pb.Gang, token: str, pool: Pool, tenure: int) -> None:
         self._pool = pool
         self.name = placed.name
         self.epoch = placed.epoch
@@ -236,7 +238,7 @@ class Gang:
         self.ended: dict[str, pb.Done] = {}
         try:
             for member in sorted(placed.members, key=lambda member: member.rank):
-                self.ranks.append(Rank(self, member, token, pool))
+                self.ranks.append(Rank(self, member, token, pool, tenure))
             for rank in self.ranks:
                 hello = rank.greet()
                 self.names = list(hello.names)
@@ -297,7 +299,7 @@ class Gang:
                 raise
 
     def lend(self, segment: Segment) -> None:
-        """All ranks are about to be sent ``segment``; the first may free it before the last has it."""
+        """All ranks are about to be sent ``segment``, which one may free before another has it."""
         self._pool.lend(segment, self.ranks)
         for rank in self.ranks:
             if not rank.client.open:  # and nobody says any more that it is free

@@ -35,7 +35,7 @@ class Inspection:
         gang_named: Callable[[str], Gang],
         busy: Callable[[Gang], bool],
     ) -> None:
-        """``busy`` says whether a cell runs on a gang."""
+        """``gang_named`` raises ``TimeoutError`` for one that can't be asked, as ``busy`` says."""
         self._shell = shell
         self._names = names
         self._gang_named = gang_named

@@ -97,6 +97,11 @@ class LateOutput:
         finally:
             del self._captors[name]
 
+    def forget(self) -> None:
+        """Follow nothing any more; what is not shown by now is for others to show."""
+        with self._lock:
+            self._followed.clear()
+
     def end(self) -> None:
         self._ended = True
         self._woken.set()

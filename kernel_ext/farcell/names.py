@@ -311,6 +311,21 @@ class Names:
             self.provenance.lost(lost, back)
             return lost, back
 
+    def is_in_doubt(self, name: str) -> bool:
+        """Whether the notebook has a value of ``name`` that a gang may have changed since."""
+        return name in self._shadows
+
+    def freed(self, gang: str, freed: Iterable[str]) -> None:
+        """``gang`` was made to give up these names."""
+        with self._lock:
+            namespace = self.shell.user_ns
+            for name in freed:
+                self.values_for(gang).forget([name])
+                if self.directory.freed(gang, name):
+                    self._shadows.pop(name, None)
+                    namespace.pop(name, None)
+                    self._here.record(namespace, [name])
+
     def found(self, gang: str, names: Iterable[str]) -> None:
         """``gang`` holds ``names`` from before this kernel."""
         with self._lock, self.provenance.beside("by a kernel before this one"):
@@ -337,7 +352,10 @@ class Names:
         stands for it.
         """
         most_bytes = self._fetch_limit_bytes if most_bytes is None else most_bytes
+        names = list(names)
         with self._lock:
+            for gang in self._elsewhere(names):
+                self.gang_named(gang)  # which may be waited for, and hold other names then
             for gang, wanted in self._elsewhere(names).items():
                 with self._receipts.fetching(gang) as came:
                     self._incoming.fetch(self.gang_named(gang), wanted, most_bytes, came)
@@ -477,6 +495,8 @@ class Names:
         """The value of a name that was looked up and is not here."""
         if self.stopped:
             raise KeyboardInterrupt
+        if holder := self.holder(name):
+            self.gang_named(holder)  # to wait for it must hold up no other thread
         with self._lock:
             if name in self.directory and not self.directory.is_newest(KERNEL, name):
                 self.fetch([name])

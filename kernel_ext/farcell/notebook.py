@@ -8,22 +8,23 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 from typing import Any
 
-from farcell import front_end
+from farcell.adoption import Adoption
+from farcell.attachment import Attachment, News
 from farcell.cells import Cells
+from farcell.clashes import meet
 from farcell.comms import Comms
+from farcell.durations import duration_text
 from farcell.failures import TracebackHook, errors_shown
+from farcell.freeing import free, freeable
 from farcell.gang import Gang, shape_of
 from farcell.inspection import Inspection
-from farcell.journal import RunJournal
 from farcell.late_output import LateOutput
 from farcell.listing import Listing
 from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.project_code import ProjectCode
-from farcell.reattachment import Reattachment
 from farcell.receipt import Receipts
 from farcell.recorder import Recorder
 from farcell.recovery import Recovery
@@ -31,19 +32,22 @@ from farcell.reports import RunReports
 from farcell.stops import stops_held
 from farcell_runtime import codec
 from farcell_runtime.config import Config
-from farcell_runtime.errors import ConnectError, FarcellError, SessionLost, UsageError
-from farcell_runtime.launch import Launch, living_session
+from farcell_runtime.errors import (
+    ConnectError,
+    FarcellError,
+    SessionLost,
+    SessionTaken,
+    UsageError,
+)
+from farcell_runtime.launch import Launch
 from farcell_runtime.messages import Shape
-from farcell_runtime.runlog import LogReader
+from farcell_runtime.ownership import named, quoted
 from farcell_runtime.segments import Pool
 from farcell_runtime.session import Session
-from farcell_runtime.sizes import size_text
 from farcell_runtime.transport import farcell_pb2 as pb
 
-_TELL_AFTER_S = 1.0
 _CONNECT_TRIES, _CONNECT_AGAIN_S = 3, 0.1
 _ATTACH_S = 5.0
-_ANSWER_S = 0.5  # a worker that is in no cell answers in less
 _MOST_FREE_BYTES = 1 << 30  # of shared memory, kept for the next values
 
 
@@ -51,29 +55,31 @@ class Notebook:
     """What ``%load_ext farcell`` makes.
 
     Args:
+        key: what the kernel is known by.
+        path: the notebook's; empty if nobody knows.
         launch: a head that was started already, if there is one.
     """
 
-    def __init__(self, shell: Any, key: str, launch: Launch | None = None) -> None:
+    def __init__(self, shell: Any, key: str, path: str, launch: Launch | None = None) -> None:
         self.shell = shell
         self.key = key
+        self._reports = RunReports(self._report)
+        self._attachment = Attachment(key, path, launch, self._heard, self._reports)
         self._pool = Pool(tempfile.gettempdir(), _MOST_FREE_BYTES)
-        self._config = Config.from_environment()
-        limit_bytes = self._config.fetch_limit_bytes
-        self.receipts = Receipts(shell, on=self._config.receipts)
+        config = self._attachment.config
+        self.receipts = Receipts(shell, on=config.receipts)
         self.code = ProjectCode(self.receipts)
-        self.names = Names(shell, self._gang_named, self._pool, limit_bytes, self.receipts)
+        self.names = Names(
+            shell, self._gang_named, self._pool, config.fetch_limit_bytes, self.receipts
+        )
         self._recorder = Recorder(shell, self.names.provenance)
-        self._launch = launch
-        self._session: Future[Session] | None = None
         self._gangs: dict[str, Gang] = {}
         self._shapes: dict[str, Shape] = {}
-        self._news: list[pb.WorkerExit | pb.Gang | SessionLost] = []
+        self._news: list[News] = []
         self._lock = threading.RLock()
         self._tracebacks = TracebackHook(shell, self.receipts.show)
         self._late = LateOutput(shell)
         self._comms = Comms(shell, self._late, busy=self._is_busy, interrupt=self._interrupt_run)
-        self._reports = RunReports(self._report)
         self.cells = Cells(
             shell,
             self.names,
@@ -83,18 +89,25 @@ class Notebook:
             self.receipts,
             self.code,
             gang=self.gang,
-            config=lambda: self._config,
+            config=lambda: self._attachment.config,
             take_changes=self._take_changes,
             take_news=self._take_news,
             interrupt=self._interrupt_run,
             kill=self._kill_gang,
             is_there=lambda gang: self._gangs.get(gang.name) is gang,
         )
-        self.inspection = Inspection(shell, self.names, self._gang_named, self._is_busy)
+        self.inspection = Inspection(shell, self.names, self._gang_that_answers, self._is_busy)
         self._listing = Listing(shell, self.names, self.inspection)
-        # What the session held before this kernel started, until it is taken in.
-        self._found: tuple[pb.Snapshot, list[pb.RunReport]] | None = None
-        self._reattachment = Reattachment(self._talk_to, self._is_there)
+        self._adoption = Adoption(
+            self.names,
+            self.cells,
+            self._late,
+            notice_bytes=config.memory_notice_bytes,
+            connect=self._talk_to,
+            is_there=self._is_there,
+            register=self._take_found,
+            report=self._report,
+        )
 
     # ---- beginnings and ends ----------------------------------------------------------------
 
@@ -123,69 +136,96 @@ class Notebook:
         self._tracebacks.uninstall()
         self._late.end()
         with contextlib.suppress(FarcellError):
-            self.stop()
+            self.shut_down("farcell was unloaded")
 
-    def start(self, config: Config | None = None) -> None:
+    def start(self, config: Config | None = None, *, own: bool = False) -> None:
         """Start a cluster, or attach to the one that this notebook has, in the background.
+
+        Args:
+            own: where another kernel has that one, start one of this kernel's own.
 
         Raises:
             UsageError: if there is one that has other settings.
         """
-        with self._lock:
-            if self._session is not None and not self._is_over(self._session):
-                if config is not None and config != self._config:
-                    raise UsageError(
-                        "this notebook has a cluster already, with other settings",
-                        hint="%cluster stop first; that loses the names that live there",
-                    )
-                return
-            self._config = config or self._config
-            future: Future[Session] = Future()
-            self._session = future
-            threading.Thread(
-                target=self._open, args=(future,), name="farcell-start", daemon=True
-            ).start()
+        self._attachment.start(config, own=own)
 
     def stop(self, reason: str = "stopped from its notebook") -> None:
         """Stop the cluster, with all that lives on it."""
-        with self._lock:
-            future, self._session = self._session, None
-        if future is None:
-            return
-        session = future.result()
-        session.stop(reason)
-        self._reports.keep_in(None)
+        self._attachment.stop(reason)
         self._forget_gangs("the cluster was stopped")
+
+    def shut_down(self, reason: str) -> None:
+        """The kernel ends for good: stop the cluster, or let go of one that is another's."""
+        self._attachment.shut_down(reason)
+        self._forget_gangs(reason)
 
     @property
     def running(self) -> bool:
         """Whether there is a cluster, or one on its way."""
-        return self._session is not None and not self._is_over(self._session)
+        return self._attachment.running
 
     def session(self) -> Session:
         """The session, waited for if it must be, and started if there is none.
 
         Raises:
-            SessionLost: if it could not be started.
+            SessionLost: if it could not be started, or was taken from this kernel.
+            SessionHeld: if another kernel of this notebook has it.
         """
         self._take_news()
-        future = self._session
-        if future is None or self._is_over(future):
-            self.start()
-            future = self._session
-            assert future is not None
-        if not future.done():
-            started_s = time.monotonic()
-            while not future.done():
-                with contextlib.suppress(TimeoutError):
-                    future.exception(timeout=_TELL_AFTER_S)
-                if not future.done() and time.monotonic() - started_s < 2 * _TELL_AFTER_S:
-                    print("farcell: waiting for the cluster to start …", file=sys.stderr)
+        return self._attachment.session()
+
+    def attach(self, name: str, *, take: bool = False) -> str:
+        """Attach this kernel to the session of that name, and let go of its own; in words.
+
+        Raises:
+            UsageError: if there is none.
+            SessionHeld: if another process drives it, and it is not to be taken from that.
+            SessionLost: if it is gone.
+        """
+        self._take_news()
+        here = self._attachment.session() if self.running else None
+        current = here.file.session if here is not None else ""
+        file = named(name, current)
+        if file.session == current:
+            return f"this kernel is attached to session {file.name!r} already"
+        session = self._attachment.attach(file, take=take)
         try:
-            return future.result()
+            told = f"{self.leave()}; " if here is not None else ""
         except FarcellError:
-            self._session = None
+            session.close()
             raise
+        self._attachment.turn_to(session)
+        self._adopt()
+        return f"{told}attached to session {file.name!r}"
+
+    def leave(self) -> str:
+        """Let go of the session: it goes on, with its runs, and its names are not here any more.
+
+        One that nothing was ever run on is stopped. The answer says which it was.
+
+        Raises:
+            UsageError: if there is none.
+        """
+        self._take_news()
+        if not self.running:
+            raise UsageError(
+                "this kernel is attached to no session", hint="%cluster attach lists them"
+            )
+        self.cells.tell_reports()
+        session = self._attachment.session()
+        name = session.file.name
+        snapshot = session.snapshot()
+        if not snapshot.runs and self._attachment.is_own(session):
+            self._attachment.stop("left unused")
+            self._forget_gangs(f"session {name!r}, on which nothing had run, was stopped")
+            return f"stopped session {name!r}, on which nothing had run"
+        self._attachment.leave()
+        why = f"it is on session {name!r}, which this kernel has let go of"
+        self._forget_gangs(f"{why} (%cluster attach {quoted(name)})", lost=False)
+        self.cells.abandon()
+        idle_s = snapshot.idle_stop_s
+        until = f", until it was without a kernel for {duration_text(idle_s)}" if idle_s else ""
+        return f"let go of session {name!r}, which goes on{until}"
 
     # ---- gangs ------------------------------------------------------------------------------
 
@@ -262,6 +302,27 @@ class Notebook:
         self._take_news()
         return Recovery(self.shell, self.names, self.cells, self.receipts, names)
 
+    def free(self, wanted: list[str], on: str | None = None) -> str:
+        """Delete names on gangs, or on the one called ``on``; in words. See `freeing.free`."""
+        session = self.session()
+        self._adopt()
+        self.names.observe(self.cells.code)
+        known = [gang.name for gang in session.snapshot().gangs]
+        if on is not None:
+            self._check_gang(on, known)
+        return free(
+            self.names,
+            wanted,
+            gangs=[name for name in self._all_gangs() if on in (None, name)],
+            gang_named=self._gang_named,
+            busy=self._is_busy_named,
+            snapshot=session.snapshot,
+        )
+
+    def freeable(self) -> list[str]:
+        """The names that gangs hold."""
+        return freeable(self.names, self._all_gangs())
+
     # ---- the shell's events -----------------------------------------------------------------
 
     def _before_cell(self, info: Any) -> None:
@@ -294,32 +355,7 @@ class Notebook:
 
     # ---- what happens elsewhere -------------------------------------------------------------
 
-    def _open(self, future: Future[Session]) -> None:
-        try:
-            session = self._open_session()
-        except BaseException as error:
-            future.set_exception(error)
-            return
-        session.on_exit(self._heard)
-        session.on_gang(self._heard)
-        session.on_lost(self._heard)
-        future.set_result(session)
-
-    def _open_session(self) -> Session:
-        launch, self._launch = self._launch, None
-        if launch is None:
-            if (file := living_session(self.key)) is not None:
-                session = Session.attach(file, watcher=self.key)
-                journal = RunJournal(file.folder)
-                self._found = session.snapshot(), journal.reports()
-                self._reports.keep_in(journal)
-                return session
-            launch = Launch.begin(self.key, self._config, front_end.notebook_path())
-        session = Session.join(launch)
-        self._reports.keep_in(RunJournal(session.file.folder))
-        return session
-
-    def _heard(self, news: pb.WorkerExit | pb.Gang | SessionLost) -> None:
+    def _heard(self, news: News) -> None:
         """On the watching thread: runs must hear of a loss at once, the rest can wait."""
         with self._lock:
             self._news.append(news)
@@ -336,16 +372,19 @@ class Notebook:
         for item in news:
             match item:
                 case pb.Gang():
-                    gang = self._gangs.get(item.name)
-                    if gang is not None and (item.epoch > gang.epoch or item.state == "closed"):
+                    epoch = self._epoch(item.name)
+                    if epoch and (item.epoch > epoch or item.state == "closed"):
                         self._lose_gang(item.name, "its gang was restarted")
                 case pb.WorkerExit():
-                    gang = self._gangs.get(item.gang)
-                    if gang is not None and item.epoch >= gang.epoch:
+                    epoch = self._epoch(item.gang)
+                    if epoch and item.epoch >= epoch:
                         self._lose_gang(item.gang, f"the worker of gang {item.gang} died")
                 case SessionLost():
-                    self._session = None
-                    self._forget_gangs(item.message)
+                    self._attachment.ended(item)
+                    taken = isinstance(item, SessionTaken)
+                    self._forget_gangs(item.message, lost=not taken)
+                    if taken:
+                        self.cells.abandon()
 
     def _take_changes(self) -> None:
         """On the main thread, between cells: take in what ran beside them has changed."""
@@ -353,21 +392,23 @@ class Notebook:
             if self._gangs.get(gang.name) is gang:
                 self.names.gang_changed(gang.name, done)
         self.cells.take_in()
-        self._take_reattached()
+        self._adoption.take_answered()
 
-    def _lose_gang(self, name: str, why: str) -> None:
+    def _lose_gang(self, name: str, why: str, *, lost: bool = True) -> None:
         gang = self._gangs.pop(name, None)
+        self._adoption.lose(name)
         self.cells.gang_gone(name)
-        lost, back = self.names.gang_gone(name, why)
+        gone, back = self.names.gang_gone(name, why)
         self.names.results.gang_gone(name, why)
         if gang is not None:
             self._comms.gang_gone(gang)
             self.code.gone(name)
             gang.lose_all(why)
             gang.close()
-        if lost := [each for each in lost if not each.startswith("_")]:
-            told = f"farcell: lost with gang {name}: {', '.join(lost)}"
-            if any(map(self.names.provenance.can_be_tried, lost)):
+        if gone := [each for each in gone if not each.startswith("_")]:
+            told = f"lost with gang {name}" if lost else "not here any more"
+            told = f"farcell: {told}: {', '.join(gone)}"
+            if lost and any(map(self.names.provenance.can_be_tried, gone)):
                 told += "; %cluster recover rebuilds what it can"
             print(told, file=sys.stderr)
         if back := [each for each in back if not each.startswith("_")]:
@@ -377,9 +418,12 @@ class Notebook:
                 file=sys.stderr,
             )
 
-    def _forget_gangs(self, why: str) -> None:
-        for name in list(self._gangs):
-            self._lose_gang(name, why)
+    def _forget_gangs(self, why: str, *, lost: bool = True) -> None:
+        for name in self._all_gangs():
+            self._lose_gang(name, why, lost=lost)
+        self._adoption.end()
+        with self._lock:
+            self._news.clear()
 
     def _connect(self, session: Session, placed: pb.Gang, shape: Shape) -> Gang:
         if (old := self._gangs.get(placed.name)) is not None:
@@ -387,128 +431,91 @@ class Notebook:
                 self._shapes[placed.name] = shape
                 return old
             self._lose_gang(placed.name, "its gang was restarted")
-        if self._reattachment.is_waiting(placed.name):
-            self._wait_for(placed.name)
-            self._take_reattached()
+        if self._adoption.is_waiting(placed.name):
+            self._adoption.wait_for(placed.name)
             if placed.name in self._gangs:
                 return self._gangs[placed.name]
-        gang = Gang(placed, session.file.token, self._pool)
-        return self._register(gang, shape)
+        return self._register(self._talk_to(placed), shape)
 
     def _register(self, gang: Gang, shape: Shape) -> Gang:
         self._gangs[gang.name] = gang
         self._shapes[gang.name] = shape
-        self.code.joined(gang, self._session_now().file.token)
+        session = self._attachment.now()
+        self.code.joined(gang, session.file.token, session.tenure)
         if gang.names:
-            self.names.found(gang.name, gang.names)
+            for told in meet(self.names, gang):
+                print(f"farcell: {told}", file=sys.stderr)
         return gang
 
     def reattach(self) -> None:
         """If there is a session already, say what it holds, and have its names readable here."""
-        future = self._session
-        if future is not None:
-            with contextlib.suppress(TimeoutError), errors_shown():
-                future.result(_ATTACH_S)
-                self._adopt()
+        with contextlib.suppress(TimeoutError), errors_shown():
+            self._attachment.wait(_ATTACH_S)
+            self._adopt()
 
     def _adopt(self) -> None:
-        """Take in what the session held before this kernel was started."""
-        found, self._found = self._found, None
-        if found is None:
-            return
-        snapshot, journal = found
-        gangs = {gang.name: gang for gang in snapshot.gangs if gang.state == "ready"}
-        for placed in gangs.values():
-            self._reattachment.begin(placed)
-        self._reattachment.settle(_ANSWER_S)
-        self._take_reattached()
-        runs = {report.run: report for report in snapshot.runs}
-        for report in journal:  # of what the kernel before this one had not told
-            if report.run not in runs or runs[report.run].state == "running":
-                runs[report.run] = report
-                if report.state != "running":
-                    self._report(report)
-        for report in runs.values():
-            gang = gangs.get(report.gang)
-            if report.state == "running" and gang and report.epoch in (0, gang.epoch):
-                self._follow_found(report, gang)
+        """Take in what the session held before this kernel came to it."""
+        found = self._attachment.take_found()
+        if found is not None:
+            self.names.observe(self.cells.code)
+            self._adoption.begin(*found)
 
-    def _follow_found(self, report: pb.RunReport, placed: pb.Gang) -> None:
-        members = sorted(placed.members, key=lambda member: member.rank)
-        self._late.follow(
-            [
-                LogReader.resumed(member.log_folder, str(number))
-                for member, number in zip(members, report.logs, strict=False)
-            ],
-            lambda event: None,  # whoever could have shown its widgets is gone
-            widgets=False,
-        )
-        run = self.cells.found(report, lambda: self._reattachment.wait(placed.name))
-        goes_on = self._reattachment.is_waiting(placed.name)
-        state = "is still running" if goes_on else "has ended meanwhile"
-        named = f" '{run.name}'" if run.name else ""
-        print(f"farcell: run {run.number}{named} on gang {run.gang} {state}: {run.label}")
-
-    def _take_reattached(self) -> None:
-        """On the main thread: take in the gangs that have answered."""
-        for placed, gang in self._reattachment.take():
-            if gang.name in self._gangs:
-                gang.close()
-                continue
-            self._register(gang, shape_of(placed))
-            used = size_text(sum(member.memory_bytes for member in placed.members))
-            names = [name for name in gang.names if not name.startswith("_")]
-            shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
-            count = f"{len(names)} name{'' if len(names) == 1 else 's'}"
-            held = f"{count} ({shown})" if names else "no names"
-            print(f"farcell: attached to gang {gang.name}: {held}, {used} of memory")
-
-    def _wait_for(self, gang: str) -> None:
-        """Wait for a gang that is in a run which a kernel before this one began."""
-        told = False
-        while True:
-            with contextlib.suppress(TimeoutError):
-                self._reattachment.wait(gang, _TELL_AFTER_S)
-                return
-            if not told:
-                print(f"farcell: waiting for the run on gang {gang} to end …", file=sys.stderr)
-                told = True
+    def _take_found(self, placed: pb.Gang, gang: Gang) -> bool:
+        if gang.name in self._gangs:
+            return False
+        self._register(gang, shape_of(placed))
+        return True
 
     def _talk_to(self, placed: pb.Gang) -> Gang:
-        return Gang(placed, self._session_now().file.token, self._pool)
+        session = self._attachment.now()
+        return Gang(placed, session.file.token, self._pool, session.tenure)
 
     def _is_there(self, placed: pb.Gang) -> bool:
         with contextlib.suppress(FarcellError):
-            known = self._session_now().gangs.get(placed.name)
+            known = self._attachment.now().gangs.get(placed.name)
             return known is None or known.epoch == placed.epoch
         return False
 
     def _gang_named(self, name: str) -> Gang:
+        """The gang of that name, waited for if it is in a run that an earlier kernel began."""
+        if self._adoption.is_waiting(name):
+            try:
+                self._adoption.wait_for(name)
+            except FarcellError as error:
+                self._lose_gang(name, error.message)
+                raise
         return self._gangs[name]
 
-    def _is_over(self, future: Future[Session]) -> bool:
-        if not future.done():
-            return False
-        return future.exception() is not None or future.result().lost is not None
+    def _gang_that_answers(self, name: str) -> Gang:
+        """The gang of that name; raises ``TimeoutError`` if it is in such a run."""
+        if self._adoption.is_waiting(name):
+            raise TimeoutError(f"gang {name} is busy")
+        return self._gangs[name]
+
+    def _all_gangs(self) -> list[str]:
+        """Those that names may be on: also such as have not answered yet."""
+        return [*self._gangs, *self._adoption.waiting()]
+
+    def _epoch(self, gang: str) -> int:
+        """That of the gang of that name, if it is known; else 0."""
+        known = self._gangs.get(gang)
+        return self._adoption.epoch(gang) if known is None else known.epoch
 
     def _interrupt_run(self, gang: str, run: str) -> None:
         # If the session is over, whoever follows the run hears of that by itself.
         with contextlib.suppress(FarcellError):
-            self._session_now().interrupt(gang, run)
+            self._attachment.now().interrupt(gang, run)
+
+    def _is_busy_named(self, name: str) -> bool:
+        return self._adoption.is_waiting(name) or self._is_busy(self._gangs[name])
 
     def _is_busy(self, gang: Gang) -> bool:
         return self.cells.is_busy(gang)
 
     def _kill_gang(self, gang: Gang) -> None:
         with contextlib.suppress(FarcellError):
-            self._session_now().restart(gang.name)
-
-    def _session_now(self) -> Session:
-        future = self._session
-        if future is None or not future.done():
-            raise SessionLost("there is no cluster", hint="%cluster start")
-        return future.result()
+            self._attachment.now().restart(gang.name)
 
     def _report(self, report: pb.RunReport) -> None:
         with contextlib.suppress(FarcellError):
-            self._session_now().report_run(report)
+            self._attachment.now().report_run(report)

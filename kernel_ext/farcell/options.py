@@ -92,11 +92,10 @@ class Command:
                 raise UsageError(f"{flag} {text}: {error}", hint=self.usage()) from None
         allowed = self.words.split()
         needed = [word for word in allowed if not word.startswith("[")]
-        if self.words.endswith("..."):
-            allowed += [self.words] * len(words)
         if words and not allowed:
             raise UsageError(f"{self.name} does not take {words[0]!r}", hint=self.usage())
-        if not len(needed) <= len(words) <= len(allowed):
+        most = len(words) if self.words.endswith("...") else len(allowed)
+        if not len(needed) <= len(words) <= most:
             one = "one " if len(allowed) == 1 else ""
             raise UsageError(f"{self.name} takes {one}{self.words}", hint=self.usage())
         if words and self.choices and words[0] not in self.choices:
@@ -240,6 +239,18 @@ CLUSTER = {
             ),
         ),
     ),
+    "attach": Command(
+        "%cluster attach",
+        "Attach this kernel to a session that is alive, and let go of the one it has, which goes\n"
+        "on. The names of its gangs can be read here then. Without a name: list the sessions.",
+        (Option("--take", "take it over from the kernel that drives it, be that alive"),),
+        "[SESSION]",
+    ),
+    "detach": Command(
+        "%cluster detach",
+        "Let go of the cluster: it goes on, with its runs, until %cluster attach comes back to\n"
+        "it, or it was without a kernel for its idle time.",
+    ),
     "stop": Command(
         "%cluster stop", "Stop the cluster, or one gang, with all that lives on it.", (), "[GANG]"
     ),
@@ -258,6 +269,13 @@ CLUSTER = {
         "%cluster names",
         "Show the names that notebook and gangs share: type, size, and who has the newest.",
         (Option("--on", "only those whose newest value the gang of this name has", "NAME"),),
+    ),
+    "free": Command(
+        "%cluster free",
+        "Delete names on the gangs that hold them, and give back their memory; what the notebook\n"
+        "holds too it keeps. (%cluster restart frees all names of a gang.)",
+        (Option("--on", "only on the gang of this name", "NAME"),),
+        "NAME...",
     ),
     "runs": Command(
         "%cluster runs", "Show the background runs: what they are, where, and how far they got."

@@ -71,12 +71,12 @@ class ProjectCode:
 
     # ---- gangs --------------------------------------------------------------------------------
 
-    def joined(self, gang: Gang, token: str) -> None:
+    def joined(self, gang: Gang, token: str, tenure: int) -> None:
         """A gang's workers are there."""
         with self._shipping.changed:
             self._versions.joined(gang.name, len(gang.ranks))
         with contextlib.suppress(ConnectError):  # it has died: whoever runs a cell there hears so
-            self._links.open(gang, token)
+            self._links.open(gang, token, tenure)
 
     def gone(self, gang: str) -> None:
         """A gang's workers are gone."""

@@ -50,9 +50,21 @@ class Reattachment:
 
     def take(self) -> list[tuple[pb.Gang, Gang]]:
         """The gangs that answered since the last call."""
-        answered = [name for name in self._new if self._gangs[name].done()]
-        found = [(self._new.pop(name), self._gangs[name]) for name in answered]
-        return [(placed, future.result()) for placed, future in found if not future.exception()]
+        answered = [name for name in list(self._new) if self._gangs[name].done()]
+        found = [(self._new.pop(name, None), self._gangs[name]) for name in answered]
+        return [
+            (placed, future.result())
+            for placed, future in found
+            if placed is not None and not future.exception()
+        ]
+
+    def waiting(self) -> list[pb.Gang]:
+        """The gangs that have not answered yet, or whose answer nobody has taken."""
+        return list(self._new.values())
+
+    def forget(self, name: str) -> None:
+        """The gang of that name is gone: nobody waits for its answer."""
+        self._new.pop(name, None)
 
     def is_waiting(self, name: str) -> bool:
         """Whether the gang of that name has not answered yet, or nobody has taken its answer."""

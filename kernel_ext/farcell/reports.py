@@ -61,6 +61,12 @@ class RunReports:
                     del self._untold[self._short.popleft()]
             self._changed(report)
 
+    def forget(self) -> None:
+        """What is not told by now is not this kernel's to tell any more."""
+        with self._lock:
+            self._running.clear()
+            self._untold.clear()
+
     def _changed(self, report: pb.RunReport) -> None:
         if self._journal is not None:
             self._journal.add(report)

@@ -15,7 +15,7 @@ _LOOK_AGAIN_S = 1.0
 
 
 class Feed:
-    """Follows the session of the kernel ``key`` on a thread of its own, until ``close``.
+    """Follows the session that the kernel ``key`` drives on a thread of its own, until ``close``.
 
     ``snapshot`` is called on that thread with each snapshot of the head; ``absent`` whenever there
     turns out to be no session, with the reason where one is known, once in a row.
@@ -29,7 +29,8 @@ class Feed:
         snapshot: Callable[[pb.Snapshot], None],
         absent: Callable[[str], None],
     ) -> None:
-        self._path = SessionFile.path_of(runtime_folder, key)
+        self._runtime_folder = runtime_folder
+        self._key = key
         self._snapshot = snapshot
         self._absent = absent
         self._closed = threading.Event()
@@ -61,13 +62,8 @@ class Feed:
         said: str | None = None
         while not self._closed.is_set():
             reason = ""
-            try:
-                session = SessionFile.read(self._path)
-            except FileNotFoundError:
-                pass
-            except (OSError, ValueError) as error:
-                reason = str(error)
-            else:
+            session = SessionFile.of_driver(self._runtime_folder, self._key)
+            if session is not None:
                 seen, reason = self._watch(session)
                 if seen:
                     said = None
@@ -76,6 +72,11 @@ class Feed:
                 said = reason
                 self._absent(reason)
             self._closed.wait(_LOOK_AGAIN_S)
+
+    def _is_its(self, session: SessionFile) -> bool:
+        """Whether the session is the one that the kernel drives, or drove when it died."""
+        now = SessionFile.of_driver(self._runtime_folder, self._key)
+        return now is not None and now.session == session.session
 
     def _watch(self, session: SessionFile) -> tuple[bool, str]:
         """Pass snapshots on while there are any: whether there were, and why they ended."""
@@ -91,6 +92,8 @@ class Feed:
             for event in events:
                 if event.HasField("snapshot"):
                     seen = True
+                    if event.snapshot.driver.name != self._key and not self._is_its(session):
+                        break  # the kernel has let go of it
                     self._snapshot(event.snapshot)
                 elif event.HasField("stopping"):
                     reason = f"The cluster stopped: {event.stopping.reason}."

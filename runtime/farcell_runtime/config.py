@@ -47,6 +47,8 @@ class Config:
             the cell is still inside a call that cannot be interrupted.
         fetch_limit_bytes: a value larger than this stays on its worker until it is asked for with
             ``.get()``; 0: none is too large.
+        memory_notice_bytes: when a kernel comes to a session in which the names of a gang hold more
+            than this, it says which do and how to free them; 0: never.
         keep_logs_s: for so long the logs of a session whose head died are kept.
         receipts: whether a line under each cell tells what moved for it; ``on`` or ``off``.
     """
@@ -59,6 +61,7 @@ class Config:
     start_timeout_s: float = 60.0
     interrupt_grace_s: float = 2.0
     fetch_limit_bytes: int = 1 << 30
+    memory_notice_bytes: int = 1 << 30
     keep_logs_s: float = 86400.0
     receipts: bool = True
 
@@ -161,6 +164,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "start_timeout_s": _positive_seconds,
     "interrupt_grace_s": _seconds,
     "keep_logs_s": _seconds,
+    "memory_notice_bytes": _at_least(0),
     "receipts": _switch,
 }
 assert set(_PARSERS) == {each.name for each in fields(Config)}

@@ -3,12 +3,14 @@
     FarcellError                    .hint: what to do next
     ├─ UsageError(ValueError)       nothing was sent
     │  ├─ CaptureError              .name .type .why: a name that cannot travel
+    │  ├─ SessionHeld               another process drives the session
     │  └─ PlacementError            .requested .available .holders
     ├─ RemoteError                  the user's code raised
     ├─ LostError
     │  ├─ WorkerLost                .rank .signal .exit_code .last_lines
     │  ├─ ObjectLost                a value whose only holder is gone
     │  └─ SessionLost               the head is gone
+    │     └─ SessionTaken           another process drives the session now
     ├─ ConnectError(ConnectionError)
     │  ├─ AuthError
     │  └─ VersionMismatch           .theirs .ours .remedy
@@ -64,6 +66,10 @@ class CaptureError(UsageError):
         self.name = name
         self.type = type_name
         self.why = why
+
+
+class SessionHeld(UsageError):
+    """A session that another living process drives; nothing was taken from it."""
 
 
 class PlacementError(UsageError):
@@ -144,6 +150,10 @@ class ObjectLost(LostError):
 
 class SessionLost(LostError):
     """The head is gone, and with it the session."""
+
+
+class SessionTaken(SessionLost):
+    """The session goes on, and another process has taken it from this one."""
 
 
 class ConnectError(FarcellError, ConnectionError):

@@ -83,6 +83,27 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Driver:
+    """A process that drives the session, or wants to.
+
+    Attributes:
+        key: names this attachment of it, and no other.
+        name: what it calls itself.
+        pid: its process id, and
+        started: that process's start time, as in `ProcessId`.
+        notebook: the path of its notebook, where it is known.
+        since_s: when it came, in seconds since the epoch.
+    """
+
+    key: str
+    name: str = ""
+    pid: int = 0
+    started: int = 0
+    notebook: str = ""
+    since_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What a session is given at its start, and keeps.
 
@@ -105,12 +126,20 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class DriverAttached:
-    driver: str
+    """A driver wants the session; with ``take``, also one that another driver has."""
+
+    driver: Driver
+    take: bool = False
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class DriverDetached:
+    """The driver of this key is gone; ``left``: it has let go on purpose."""
+
     driver: str
+    left: bool = False
+    request: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,18 +228,12 @@ Request: TypeAlias = (
     | InterruptRequested
     | ScaleRequested
     | StopRequested
+    | DriverAttached
+    | DriverDetached
 )
 
 Event: TypeAlias = (
-    Request
-    | DriverAttached
-    | DriverDetached
-    | RunReported
-    | RunGoesOn
-    | HostsChanged
-    | WorkerReady
-    | WorkerExited
-    | Tick
+    Request | RunReported | RunGoesOn | HostsChanged | WorkerReady | WorkerExited | Tick
 )
 
 # ---- commands -------------------------------------------------------------------------------
@@ -269,6 +292,30 @@ class WorkerGone:
 
 
 @dataclass(frozen=True, slots=True)
+class Admit:
+    """Tell a driver that the session is its own, in a tenure of this number."""
+
+    driver: str
+    tenure: int
+
+
+@dataclass(frozen=True, slots=True)
+class Oust:
+    """Tell a driver that another has the session now."""
+
+    driver: str
+    by: Driver
+
+
+@dataclass(frozen=True, slots=True)
+class NoteDriver:
+    """Write down who drives the session, or did last; ``left``: it has let go on purpose."""
+
+    driver: Driver
+    left: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StopHead:
     """Tell all watchers that the session ends, and end it."""
 
@@ -276,5 +323,15 @@ class StopHead:
 
 
 Command: TypeAlias = (
-    StartWorker | KillWorker | Interrupt | Reply | Refuse | GangChanged | WorkerGone | StopHead
+    StartWorker
+    | KillWorker
+    | Interrupt
+    | Reply
+    | Refuse
+    | GangChanged
+    | WorkerGone
+    | Admit
+    | Oust
+    | NoteDriver
+    | StopHead
 )

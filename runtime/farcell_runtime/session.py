@@ -9,14 +9,16 @@ import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import TypeVar
 
 import farcell_runtime
 from farcell_runtime.config import Config
-from farcell_runtime.errors import FarcellError, SessionLost, VersionMismatch
+from farcell_runtime.errors import FarcellError, SessionLost, SessionTaken, VersionMismatch
 from farcell_runtime.launch import Launch, living_session
 from farcell_runtime.leftovers import head_of
 from farcell_runtime.messages import Shape
+from farcell_runtime.process import ProcessId
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.client import HeadClient
 from farcell_runtime.transport.session_file import SessionFile
@@ -24,6 +26,7 @@ from farcell_runtime.transport.session_file import SessionFile
 log = logging.getLogger(__name__)
 
 _STOP_S = 15.0
+_ADMIT_S = 10.0  # how long a head may take to say that a driver may have the session
 _POLL_S = 0.02
 _T = TypeVar("_T")
 
@@ -40,8 +43,11 @@ class Session:
         *,
         driver: bool = True,
         watcher: str = "driver",
+        notebook: str = "",
+        take: bool = False,
         process: subprocess.Popen[bytes] | None = None,
     ) -> None:
+        """See ``attach``; of a driver, ``admitted`` is to be waited for."""
         self.file = file
         self._process = process
         self._head = HeadClient(file.address, file.token)
@@ -52,8 +58,11 @@ class Session:
         self._lost: SessionLost | None = None
         self._closed = False
         self._cancel_watch: Callable[[], None] | None = None
+        self._admitted: Future[int] = Future()
         if driver:
-            events, self._cancel_watch = self._head.watch(watcher, driver=True)
+            own = ProcessId.own()
+            told = pb.Driver(name=watcher, pid=own.pid, started=own.started, notebook=notebook)
+            events, self._cancel_watch = self._head.watch(watcher, driver=told, take=take)
             threading.Thread(
                 target=self._watch, args=(events,), name="farcell-watch", daemon=True
             ).start()
@@ -68,23 +77,37 @@ class Session:
             UsageError: if there is a session for ``key``, or the settings can't be used.
             SessionLost: if the head could not start; it says why.
         """
-        return cls.join(Launch.begin(key, config or Config.from_environment(), notebook))
+        launch = Launch.begin(key, config or Config.from_environment(), notebook)
+        return cls.join(launch, watcher=key, notebook=notebook)
 
     @classmethod
-    def join(cls, launch: Launch) -> Session:
+    def join(cls, launch: Launch, *, watcher: str = "driver", notebook: str = "") -> Session:
         """Attach to a head that was started with `Launch.begin`, when it is ready."""
-        return cls(launch.wait(), process=launch.process)
+        file = launch.wait()
+        return cls(file, process=launch.process, watcher=watcher, notebook=notebook)._drive()
 
     @classmethod
-    def attach(cls, file: SessionFile, *, driver: bool = True, watcher: str = "driver") -> Session:
+    def attach(
+        cls,
+        file: SessionFile,
+        *,
+        driver: bool = True,
+        watcher: str = "driver",
+        notebook: str = "",
+        take: bool = False,
+    ) -> Session:
         """Attach to a running head.
 
         Args:
             file: where it is.
-            driver: whether this keeps the session from stopping for want of a driver.
-            watcher: who this is, for the head's log.
+            driver: whether this is to drive the session, which it keeps from stopping. A session
+                has one driver.
+            watcher: who this is, and
+            notebook: the path of its notebook, for others to see.
+            take: take the session from the process that drives it, if one does.
 
         Raises:
+            SessionHeld: if another process drives it.
             SessionLost: if the head is gone.
             VersionMismatch: if it runs another version of farcell or of Python.
             AuthError: if it does not accept the file's token.
@@ -95,13 +118,35 @@ class Session:
                 hint="start a new one with %cluster start",
             )
         _compare_versions(file)
-        session = cls(file, driver=driver, watcher=watcher)
+        session = cls(file, driver=driver, watcher=watcher, notebook=notebook, take=take)
+        if driver:
+            return session._drive()
         try:
             session.snapshot()
         except FarcellError:
             session.close()
             raise
         return session
+
+    def _drive(self) -> Session:
+        """Wait until the head lets this process drive the session."""
+        try:
+            self._head.speak_as(self._admitted.result(_ADMIT_S))
+        except TimeoutError:
+            self.close()
+            raise SessionLost(
+                f"the head of session '{self.file.key}' does not answer",
+                hint=f"farcell stop --session {self.file.key} ends it",
+            ) from None
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    @property
+    def tenure(self) -> int:
+        """The number that workers know this driver by."""
+        return self._admitted.result(0)
 
     @staticmethod
     def find(key: str) -> SessionFile | None:
@@ -112,11 +157,22 @@ class Session:
         """Stop the cluster; returns when its head, and with it all else, is gone.
 
         A head that does not answer, or does not end, is ended with a signal.
+
+        Raises:
+            SessionTaken: if another process has it by now; it goes on.
         """
+        if isinstance(self._lost, SessionTaken):
+            raise self._lost
         self._closed = True
-        threading.Thread(
-            target=self._ask_to_stop, args=(reason,), name="farcell-stop", daemon=True
-        ).start()
+        taken: list[SessionTaken] = []
+        asking = threading.Thread(
+            target=self._ask_to_stop, args=(reason, taken), name="farcell-stop", daemon=True
+        )
+        asking.start()
+        asking.join(_STOP_S)
+        if taken:
+            self.close()
+            raise taken[0]
         head = head_of(self.file)
         if not self._wait_for_head(_STOP_S):
             log.warning("the head (process %d) did not stop in %g s: killed", head.pid, _STOP_S)
@@ -128,14 +184,28 @@ class Session:
                 self._process.wait(_STOP_S)
         self.close()
 
-    def _ask_to_stop(self, reason: str) -> None:
+    def _ask_to_stop(self, reason: str, taken: list[SessionTaken]) -> None:
         try:
             self._head.stop(reason)
+        except SessionTaken as error:
+            taken.append(error)
         except FarcellError:
             head_of(self.file).send_signal(signal.SIGTERM)  # nothing if it is gone already
 
+    def detach(self) -> None:
+        """Let go on purpose: nobody finds this session by itself. It goes on, as with ``close``.
+
+        Raises:
+            SessionTaken: if another process has it by now.
+        """
+        self._closed = True
+        try:
+            self._head.detach()
+        finally:
+            self.close()
+
     def close(self) -> None:
-        """Detach. The cluster goes on until it is idle for too long."""
+        """Go away. The cluster goes on until it is idle for too long."""
         self._closed = True
         if self._cancel_watch is not None:
             self._cancel_watch()
@@ -227,18 +297,32 @@ class Session:
                         _call(self._on_exit, event.worker_exited)
                     case "stopping":
                         reason = event.stopping.reason
+                    case "attached":
+                        self._admitted.set_result(event.attached.tenure)
+                    case "taken":
+                        self._lose(_taken(self.file, event.taken))
+                        return
         except FarcellError as error:
             reason = reason or error.message
+            if not self._admitted.done():
+                self._admitted.set_exception(error)
+        if not self._admitted.done():
+            self._admitted.set_exception(SessionLost(f"the head ended: {reason or 'no reason'}"))
         if self._closed:
             return
         self._wait_for_head(_STOP_S)  # its socket has ended: it has nothing left to wait for
-        self._lost = SessionLost(
-            f"the cluster is gone: {reason or 'its head ended'}",
-            hint="start a new one with %cluster start",
+        self._lose(
+            SessionLost(
+                f"the cluster is gone: {reason or 'its head ended'}",
+                hint="start a new one with %cluster start",
+            )
         )
-        _call(self._on_lost, self._lost)
         if self._process is not None:
             self._process.wait()  # its reaper ends with the last of its processes
+
+    def _lose(self, lost: SessionLost) -> None:
+        self._lost = lost
+        _call(self._on_lost, lost)
 
     def _see_gang(self, gang: pb.Gang) -> None:
         if gang.state == "closed":
@@ -255,6 +339,14 @@ def _call(callbacks: list[Callable[[_T], None]], value: _T) -> None:
         except Exception:
             # One of several listeners on a thread that must go on for the others.
             log.exception("a callback failed")
+
+
+def _taken(file: SessionFile, by: pb.Driver) -> SessionTaken:
+    who = f"process {by.pid}" + (f" ({by.notebook})" if by.notebook else "")
+    return SessionTaken(
+        f"session '{file.name}' was taken over by {who}: it drives it now",
+        hint=f"%cluster attach {file.name} --take takes it back, %cluster start starts another",
+    )
 
 
 def _compare_versions(file: SessionFile) -> None:

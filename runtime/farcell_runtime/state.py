@@ -56,6 +56,7 @@ from farcell_runtime.events import (
 )
 from farcell_runtime.messages import Shape, WorkerSpec
 from farcell_runtime.placement import Host, Placement, Seat, check_shape, place, refusal
+from farcell_runtime.tenure import Tenure
 
 _MOST_DEATHS = 3
 _MOST_RUNS = 100
@@ -70,10 +71,9 @@ class State:
         self.hosts = tuple(hosts)
         self.capacity = workers
         self.gangs: dict[str, Gang] = {}
-        self.drivers: frozenset[str] = frozenset()
+        self.tenure = Tenure(now)
         self.runs: dict[str, RunRecord] = {}
         self.stopping = ""
-        self._idle_since = now
         self._next_worker = 1
         self._next_epoch = 1
 
@@ -99,15 +99,13 @@ class State:
             case RunReported(record):
                 self._report(record)
             case RunGoesOn():
-                self._idle_since = now
+                self.tenure.idle_since = now
             case HostsChanged(hosts):
                 self.hosts = hosts
-            case DriverAttached(driver):
-                self.drivers |= {driver}
-            case DriverDetached(driver):
-                if driver in self.drivers:
-                    self.drivers -= {driver}
-                    self._idle_since = now
+            case DriverAttached(driver, take, request):
+                return self._or_refuse(request, self.tenure.attach, driver, take, request)
+            case DriverDetached():
+                return self.tenure.detach(event, now)
             case Tick():
                 return self._tick(now)
             case StopRequested(reason, request):
@@ -306,8 +304,8 @@ class State:
         return [*starts, *self._changed(gang)]
 
     def _tick(self, now: float) -> list[Command]:
-        idle_stop_s = self.rules.idle_stop_s
-        if idle_stop_s and not self.drivers and now - self._idle_since >= idle_stop_s:
+        idle_stop_s, tenure = self.rules.idle_stop_s, self.tenure
+        if idle_stop_s and tenure.driver is None and now - tenure.idle_since >= idle_stop_s:
             return self._stop(f"no driver was attached for {idle_stop_s:g} s, and nothing ran", "")
         commands: list[Command] = []
         for gang in list(self.gangs.values()):

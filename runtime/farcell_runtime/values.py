@@ -169,6 +169,14 @@ class Values:
         """What the value that both sides have of ``name`` is known by, if they have one."""
         return self._synced.get(name)
 
+    def digests(self, names: Iterable[str]) -> dict[str, str]:
+        """What the values of ``names`` that can be pickled are known by."""
+        pieces = self.pieces(names)
+        return {
+            name: xxhash.xxh3_128_hexdigest(repr(pieces.digest(name)).encode())
+            for name in [*pieces.plain, *pieces.pickles]
+        }
+
     def confirm(self, names: Iterable[str]) -> None:
         """The other side has not changed these names after all."""
         for name in names:

@@ -80,7 +80,13 @@ class Running:
 def run_code(session: Session, gang: pb.Gang, code: str, until: str = "done") -> pb.FromWorker:
     heard: SimpleQueue[pb.FromWorker | FarcellError | None] = SimpleQueue()
     address = gang.members[0].address
-    worker = WorkerClient(address, session.file.token, receive=heard.put, ended=heard.put)
+    worker = WorkerClient(
+        address,
+        session.file.token,
+        tenure=session.tenure,
+        receive=heard.put,
+        ended=heard.put,
+    )
     execute = pb.Execute(run="r1", epoch=gang.epoch, code=code)
     worker.send(pb.ToWorker(execute=execute))
     try:
@@ -286,7 +292,13 @@ def test_an_interrupt_hits_the_run_it_names_and_no_other(cluster: Running, tmp_p
     os.mkfifo(fifo)
     heard: SimpleQueue[pb.FromWorker | FarcellError | None] = SimpleQueue()
     address = cluster.gang.members[0].address
-    worker = WorkerClient(address, cluster.file.token, receive=heard.put, ended=heard.put)
+    worker = WorkerClient(
+        address,
+        cluster.file.token,
+        tenure=cluster.session.tenure,
+        receive=heard.put,
+        ended=heard.put,
+    )
 
     def start(run: str, code: str) -> None:
         execute = pb.Execute(run=run, epoch=cluster.gang.epoch, code=code)
@@ -407,12 +419,6 @@ def test_a_run_or_a_driver_keeps_a_session_from_stopping_itself(tmp_path: Path) 
             assert cluster.head.is_running()
         wait_gone(cluster.head)
         assert not cluster.folder.exists()
-
-
-def test_a_session_that_is_closed_goes_on(cluster: Running) -> None:
-    again = Session.attach(cluster.file)
-    again.close()
-    assert cluster.session.gang(Shape()).epoch == 1
 
 
 # ---- side by side -----------------------------------------------------------------------------

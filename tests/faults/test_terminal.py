@@ -42,7 +42,7 @@ def test_status_shows_a_session_by_any_of_its_names(
     assert KEY in said
     assert "work/analysis.ipynb" in said
     assert str(session.gangs["default"].members[0].pid) in said
-    assert "1 driver," in said
+    assert f"driver {os.getpid()}," in said
 
 
 def test_status_as_json_is_for_programs_and_holds_no_secret(
@@ -68,7 +68,7 @@ def test_a_name_that_is_nearly_right_is_told(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["stop", "--session", KEY.replace("terminal", "terminla")]) == 1
-    assert f"did you mean '{KEY}'?" in capsys.readouterr().err
+    assert f"did you mean {KEY}?" in capsys.readouterr().err
 
 
 def test_logs_of_the_head_and_of_workers(

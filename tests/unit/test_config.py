@@ -29,10 +29,13 @@ def test_every_field_has_a_variable() -> None:
             "FARCELL_INTERRUPT_GRACE_S": "1.5",
             "FARCELL_FETCH_LIMIT_BYTES": "4096",
             "FARCELL_KEEP_LOGS_S": "60",
+            "FARCELL_MEMORY_NOTICE_BYTES": "8192",
             "FARCELL_RECEIPTS": "off",
         }
     )
-    assert config == Config("ray", 64, 0.0, ("numpy", "torch.nn"), 0.5, 7.0, 1.5, 4096, 60.0, False)
+    assert config == Config(
+        "ray", 64, 0.0, ("numpy", "torch.nn"), 0.5, 7.0, 1.5, 4096, 8192, 60.0, False
+    )
     assert all(
         getattr(config, each.name) != getattr(Config(), each.name) for each in fields(Config)
     )

@@ -31,6 +31,7 @@ PURE = [
     "runtime/farcell_runtime/events.py",
     "runtime/farcell_runtime/placement.py",
     "runtime/farcell_runtime/state.py",
+    "runtime/farcell_runtime/tenure.py",
 ]
 IMPURE = {
     *("asyncio", "concurrent", "ctypes", "datetime", "fcntl", "grpc", "io", "logging", "mmap"),

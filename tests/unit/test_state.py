@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from farcell_runtime.errors import FarcellError, PlacementError, SessionLost, UsageError, WorkerLost
 from farcell_runtime.events import (
     Command,
+    Driver,
     DriverAttached,
     DriverDetached,
     Event,
@@ -336,7 +337,7 @@ def test_scaling_lets_more_in_but_throws_nobody_out(cluster: Cluster) -> None:
 
 
 def test_without_a_driver_the_session_stops_itself(cluster: Cluster) -> None:
-    cluster.do(DriverAttached("a"), DriverAttached("b"))
+    cluster.do(DriverAttached(Driver("a")), DriverAttached(Driver("b"), take=True))
     cluster.now = 500.0
     assert cluster.do(DriverDetached("a"), Tick()) == []
     cluster.do(DriverDetached("b"), DriverDetached("b"))
@@ -350,7 +351,7 @@ def test_without_a_driver_the_session_stops_itself(cluster: Cluster) -> None:
 
 def test_a_driver_that_comes_back_keeps_it_going(cluster: Cluster) -> None:
     cluster.now = 99.0
-    cluster.do(DriverAttached("a"))
+    cluster.do(DriverAttached(Driver("a")))
     cluster.now = 1000.0
     assert cluster.do(Tick()) == []
 
@@ -471,9 +472,13 @@ class AnyLife(RuleBasedStateMachine):
             self.do(WorkerReady(worker, 1))
             self.do(WorkerExited(worker))
 
-    @rule(driver=st.sampled_from("ab"), attached=st.booleans())
-    def a_driver_comes_or_goes(self, driver: str, attached: bool) -> None:
-        self.do(DriverAttached(driver) if attached else DriverDetached(driver))
+    @rule(driver=st.sampled_from("ab"), take=st.booleans())
+    def a_driver_comes(self, driver: str, take: bool) -> None:
+        self.do(DriverAttached(Driver(driver), take, self.request()))
+
+    @rule(driver=st.sampled_from("ab"), left=st.booleans())
+    def a_driver_goes(self, driver: str, left: bool) -> None:
+        self.do(DriverDetached(driver, left, self.request() if left else ""))
 
     @rule(seconds=st.sampled_from([0.1, 5.0, 11.0]))
     def time_passes(self, seconds: float) -> None:

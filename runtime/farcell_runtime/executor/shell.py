@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import gc
 import importlib
 import io
 import linecache
@@ -307,10 +309,47 @@ class WorkerShell(InteractiveShell):
         else:  # a syntax error's text, from IPython's own call
             self.failure = (etype, etype(evalue), list(stb))
 
+    def release(self, names: Iterable[str]) -> None:
+        """Delete names, with the results that are kept of their values, and give back the memory.
+
+        A value that another name has stays.
+        """
+        for name in names:
+            value = self.user_ns.pop(name)
+            hidden = self.user_ns_hidden
+            if any(
+                each is value and other not in hidden and not other.startswith("_")
+                for other, each in self.user_ns.items()
+            ):
+                continue
+            results = self.user_ns["Out"]
+            for number in [number for number, each in results.items() if each is value]:
+                del results[number]
+                self.user_ns.pop(f"_{number}", None)
+                hidden[f"_{number}"] = None  # whose values are those that were shown
+            for latest in ("_", "__", "___"):
+                if self.user_ns.get(latest) is value:
+                    self.user_ns[latest] = hidden[latest] = ""
+                if getattr(self.displayhook, latest, None) is value:
+                    setattr(self.displayhook, latest, "")
+            for last in (self.last_execution_result, self.displayhook.exec_result):
+                if last is not None and last.result is value:
+                    last.result = None
+            del value
+        gc.collect()
+        _give_back()
+
 
 # Libraries ask the shell's type whether they run in a notebook: rich, pandas, tqdm, plotly.
 WorkerShell.__name__ = WorkerShell.__qualname__ = "ZMQInteractiveShell"
 WorkerShell.__module__ = "ipykernel.zmqshell"
+
+
+def _give_back() -> None:
+    """Have the C library return free memory to the system, where it can."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _emit(shell: Any, kind: str, content: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import platform
 import socket
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from queue import Empty, SimpleQueue
@@ -16,7 +17,9 @@ from queue import Empty, SimpleQueue
 import farcell_runtime
 from farcell_runtime.config import Config
 from farcell_runtime.events import (
+    Admit,
     Command,
+    Driver,
     DriverAttached,
     DriverDetached,
     Event,
@@ -24,6 +27,8 @@ from farcell_runtime.events import (
     GangChanged,
     Interrupt,
     KillWorker,
+    NoteDriver,
+    Oust,
     Refuse,
     Reply,
     Request,
@@ -35,11 +40,12 @@ from farcell_runtime.events import (
     WorkerGone,
 )
 from farcell_runtime.head.engine import Engine
-from farcell_runtime.head.views import exit_message, gang_message, report_message
+from farcell_runtime.head.views import driver_message, exit_message, gang_message, report_message
 from farcell_runtime.messages import WorkerSpec
 from farcell_runtime.metrics import Meter
 from farcell_runtime.occupancy import is_occupied
 from farcell_runtime.placement import Host
+from farcell_runtime.process import ProcessId
 from farcell_runtime.state import State
 from farcell_runtime.transport import farcell_pb2 as pb
 
@@ -74,11 +80,14 @@ class Head:
         folder: str,
         token: str,
         notebook: str,
+        note_driver: Callable[[Driver, bool], None],
     ) -> None:
+        """``note_driver`` writes down who drives the session, or has let go of it."""
         self.stopped = threading.Event()
         self.reason = ""
         self._session = session
         self._notebook = notebook
+        self._note_driver = note_driver
         self._engine = engine
         self._config = config
         self._hosts = engine.hosts()
@@ -123,11 +132,20 @@ class Head:
                 watcher.events.put(pb.HeadEvent(stopping=pb.Stopping(reason=self.reason)))
                 watcher.events.put(None)
             self._watchers[key] = watcher
-        if watcher.driver:
-            self.post(DriverAttached(key))
-        elif watcher.snapshots:
+        if watcher.snapshots:
             self.post(Tick())
         return key
+
+    @property
+    def tenure(self) -> int:
+        """The number of the latest driver's tenure."""
+        return self._state.tenure.number
+
+    @property
+    def driver(self) -> str:
+        """The key of the driver that is attached; empty if none is."""
+        driver = self._state.tenure.driver
+        return driver.key if driver is not None else ""
 
     def unwatch(self, key: str) -> None:
         with self._lock:
@@ -164,7 +182,8 @@ class Head:
             hosts=[self._host_message(host) for host in state.hosts],
             gangs=[gang_message(gang, usages) for gang in state.gangs.values()],
             runs=[report_message(run) for run in state.runs.values()],
-            drivers=len(state.drivers),
+            drivers=int(state.tenure.driver is not None),
+            driver=driver_message(state.tenure.driver),
             idle_stop_s=self._config.idle_stop_s,
             folder=state.rules.folder,
         )
@@ -214,7 +233,7 @@ class Head:
 
     def _runs_alone(self) -> bool:
         """Whether a worker is in a run that no driver waits for."""
-        if self._state.drivers:
+        if self._state.tenure.driver is not None:
             return False
         members = [each for gang in self._state.gangs.values() for each in gang.members]
         return any(is_occupied(each.spec.log_folder) for each in members)
@@ -222,6 +241,8 @@ class Head:
     def _take(self, event: Event, now: float) -> None:
         try:
             with self._lock:
+                if isinstance(event, Tick | DriverAttached):
+                    self._miss_driver(now)
                 for command in self._state.handle(event, now):
                     self._carry_out(command)
         except Exception as error:
@@ -231,6 +252,16 @@ class Head:
             answer = self._answers.pop(getattr(event, "request", ""), None)
             if answer is not None:
                 answer.set_exception(error)
+
+    def _miss_driver(self, now: float) -> None:
+        """Find out whether the driver has died: what it has forked may keep its socket open."""
+        driver = self._state.tenure.driver
+        if driver is None or not driver.pid or ProcessId(driver.pid, driver.started).alive():
+            return
+        for command in self._state.handle(DriverDetached(driver.key), now):
+            self._carry_out(command)
+        if (watcher := self._watchers.get(driver.key)) is not None:
+            watcher.events.put(None)
 
     def _carry_out(self, command: Command) -> None:
         match command:
@@ -250,6 +281,15 @@ class Head:
             case WorkerGone(member, exited, expected):
                 log.info("%s ended%s: %s", member.worker, "" if expected else " alone", exited)
                 self._tell(pb.HeadEvent(worker_exited=exit_message(command)))
+            case NoteDriver(driver, left):
+                self._note_driver(driver, left)
+            case Admit(key, tenure):
+                if (watcher := self._watchers.get(key)) is not None:
+                    watcher.events.put(pb.HeadEvent(attached=pb.Attached(tenure=tenure)))
+            case Oust(key, by):
+                if (watcher := self._watchers.get(key)) is not None:
+                    watcher.events.put(pb.HeadEvent(taken=driver_message(by)))
+                    watcher.events.put(None)
             case StopHead(reason):
                 log.info("stopping: %s", reason)
                 self.reason = reason

@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from farcell_runtime.config import Config
-from farcell_runtime.events import Event, GangRequested, StopRequested
+from farcell_runtime.events import Driver, Event, GangRequested, StopRequested
 from farcell_runtime.head.engine import Engine
 from farcell_runtime.head.head import Head
 from farcell_runtime.head.service import serve
@@ -43,6 +43,7 @@ def run(
         folder=file.folder,
         token=file.token,
         notebook=file.notebook,
+        note_driver=lambda driver, left: _note_driver(file, runtime_folder, driver, left),
     )
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _: head.post(StopRequested(signal.Signals(got).name)))
@@ -67,3 +68,19 @@ def run(
 def record(file: SessionFile) -> None:
     """Write into the session's folder whose it is, so that it can be cleaned up after a crash."""
     replace(file, token="").write(Path(file.folder))
+
+
+def _note_driver(file: SessionFile, runtime_folder: Path, driver: Driver, left: bool) -> None:
+    """Write into the session file who drives the session, so that others need not ask."""
+    noted = replace(
+        file,
+        driver=driver.name,
+        driver_pid=driver.pid,
+        driver_started=driver.started,
+        driven_since_s=driver.since_s,
+        left=left,
+    )
+    try:
+        noted.write(runtime_folder)
+    except OSError as error:
+        log.warning("who drives the session could not be written down: %s", error)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from farcell_runtime.errors import FarcellError
+from farcell_runtime.errors import FarcellError, SessionTaken
 from farcell_runtime.events import (
+    DriverAttached,
+    DriverDetached,
     Gang,
     GangClosed,
     GangRequested,
@@ -19,10 +22,10 @@ from farcell_runtime.events import (
     StopRequested,
 )
 from farcell_runtime.head.head import Head, Watcher
-from farcell_runtime.head.views import gang_message, record_of, shape_of
+from farcell_runtime.head.views import driver_of, gang_message, record_of, shape_of
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.farcell_pb2_grpc import HeadServicer, add_HeadServicer_to_server
-from farcell_runtime.transport.server import Server, answer_with
+from farcell_runtime.transport.server import TENURE_KEY, Server, answer_with
 
 # Each watcher and each call that waits for a gang holds a thread.
 _THREADS = 64
@@ -47,6 +50,12 @@ class _Service(HeadServicer):
         key = self._head.watch(watcher)
         if not context.add_callback(lambda: self._head.unwatch(key)):
             self._head.unwatch(key)  # the call had ended before
+            return
+        if request.driver:
+            driver = driver_of(key, request.process, time.time())
+            self._ask(DriverAttached(driver, request.take), context)
+            if not context.is_active():
+                self._head.post(DriverDetached(key))  # once more: the first may have come before
         yield from iter(watcher.events.get, None)
 
     def OpenGang(self, request: pb.GangRequest, context: Any) -> pb.Gang:  # noqa: N802
@@ -78,7 +87,18 @@ class _Service(HeadServicer):
         self._ask(StopRequested(request.reason), context)
         return pb.Empty()
 
+    def Detach(self, request: pb.Empty, context: Any) -> pb.Empty:  # noqa: N802
+        self._ask(DriverDetached(self._head.driver, left=True), context)
+        return pb.Empty()
+
+    def _check_tenure(self, context: Any) -> None:
+        """Refuse a driver that has lost the session to another, and may not know of it yet."""
+        tenure = dict(context.invocation_metadata()).get(TENURE_KEY)
+        if tenure is not None and int(tenure) != self._head.tenure:
+            answer_with(context, SessionTaken("another process has taken the session over"))
+
     def _ask(self, event: Request, context: Any) -> Gang | None:
+        self._check_tenure(context)
         answer: Future[Gang | None] = self._head.ask(event)
         # Frees this thread if the caller gives up.
         context.add_callback(answer.cancel)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from farcell_runtime.events import Gang, Member, RunRecord, WorkerGone
+from farcell_runtime.events import Driver, Gang, Member, RunRecord, WorkerGone
 from farcell_runtime.messages import Shape
 from farcell_runtime.metrics import Usage
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -16,6 +16,22 @@ def shape_of(request: pb.GangRequest) -> Shape:
 
 def request_of(shape: Shape) -> pb.GangRequest:
     return pb.GangRequest(name=shape.name, ranks=shape.ranks, gpus=shape.gpus, cpus=shape.cpus)
+
+
+def driver_message(driver: Driver | None) -> pb.Driver | None:
+    if driver is None:
+        return None
+    return pb.Driver(
+        name=driver.name,
+        pid=driver.pid,
+        started=driver.started,
+        notebook=driver.notebook,
+        since_s=driver.since_s,
+    )
+
+
+def driver_of(key: str, message: pb.Driver, since_s: float) -> Driver:
+    return Driver(key, message.name, message.pid, message.started, message.notebook, since_s)
 
 
 def gang_message(gang: Gang, usages: Mapping[int, Usage] | None = None) -> pb.Gang:

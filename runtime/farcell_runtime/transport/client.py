@@ -13,7 +13,7 @@ from farcell_runtime.errors import ConnectError
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.farcell_pb2_grpc import HeadStub
 from farcell_runtime.transport.faults import from_rpc
-from farcell_runtime.transport.server import CHANNEL_OPTIONS, TOKEN_KEY
+from farcell_runtime.transport.server import CHANNEL_OPTIONS, TENURE_KEY, TOKEN_KEY
 
 _PEER = "the head"
 _ANSWER_S = 10.0  # of calls that the head answers at once, if it is well
@@ -24,7 +24,7 @@ class HeadClient:
 
     def __init__(self, address: str, token: str) -> None:
         self.address = address
-        self._metadata = ((TOKEN_KEY, token),)
+        self._metadata: tuple[tuple[str, str], ...] = ((TOKEN_KEY, token),)
         self._channel = grpc.insecure_channel(
             address, options=[*CHANNEL_OPTIONS, ("grpc.use_local_subchannel_pool", 1)]
         )
@@ -32,6 +32,10 @@ class HeadClient:
 
     def close(self) -> None:
         self._channel.close()
+
+    def speak_as(self, tenure: int) -> None:
+        """Speak as the driver of that tenure: heard for as long as that is the latest."""
+        self._metadata = (self._metadata[0], (TENURE_KEY, str(tenure)))
 
     def _call(self, method: Any, request: object, *, timeout_s: float | None = None) -> Any:
         try:
@@ -51,10 +55,26 @@ class HeadClient:
             raise from_rpc(error, _PEER) from None
 
     def watch(
-        self, watcher: str, *, driver: bool = False, snapshots: bool = False
+        self,
+        watcher: str,
+        *,
+        snapshots: bool = False,
+        driver: pb.Driver | None = None,
+        take: bool = False,
     ) -> tuple[Iterator[pb.HeadEvent], Callable[[], None]]:
-        """The stream of events, and the function that ends it."""
-        request = pb.WatchRequest(watcher=watcher, driver=driver, snapshots=snapshots)
+        """The stream of events, and the function that ends it.
+
+        Args:
+            driver: which process is to drive the session from now on.
+            take: whether it takes the session from another that drives it.
+        """
+        request = pb.WatchRequest(
+            watcher=watcher,
+            driver=driver is not None,
+            snapshots=snapshots,
+            process=driver,
+            take=take,
+        )
         responses = self._stub.Watch(request, metadata=self._metadata)
         return self._stream(responses), responses.cancel
 
@@ -82,6 +102,9 @@ class HeadClient:
 
     def report_run(self, report: pb.RunReport) -> None:
         self._call(self._stub.ReportRun, report, timeout_s=_ANSWER_S)
+
+    def detach(self) -> None:
+        self._call(self._stub.Detach, pb.Empty(), timeout_s=_ANSWER_S)
 
     def stop(self, reason: str) -> None:
         self._call(self._stub.Stop, pb.StopRequest(reason=reason), timeout_s=_ANSWER_S)

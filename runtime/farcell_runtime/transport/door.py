@@ -12,7 +12,7 @@ from farcell_runtime.security import same_token
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.link import Link
 
-WELCOME, REFUSED = b"farcell 1\n", b"refused 1\n"
+WELCOME, REFUSED, OUTLIVED = b"farcell 1\n", b"refused 1\n", b"too late \n"
 LONGEST_TOKEN_BYTES = 256
 _SHAKE_S = 5.0
 _UCRED = struct.Struct("3i")
@@ -23,6 +23,7 @@ class Door:
 
     def __init__(self, path: str, token: str) -> None:
         self._token = token
+        self.tenure = 0  # the latest that was let in
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.bind(path)
         os.chmod(path, 0o600)
@@ -35,22 +36,28 @@ class Door:
         """Take the next connection; nothing if it is refused.
 
         Not a byte of it is read before its user is known to be this process's own, and none but
-        the token before that is known to be right.
+        its first line before the token in it is known to be right. Behind the token stands the
+        driver's tenure: one that is older than another's that was let in comes too late.
         """
         connection, _ = self._socket.accept()
+        late, tenure = True, ""
         try:
             connection.settimeout(_SHAKE_S)
             if _user_of(connection) not in (os.getuid(), 0):
                 raise PermissionError("another user's process")
-            token = _read_line(connection)
+            token, _, tenure = _read_line(connection).partition(" ")
             if not same_token(token, self._token):
                 raise PermissionError("a wrong token")
-            connection.sendall(WELCOME)
+            late = not tenure.isdecimal() or int(tenure) < self.tenure
+            connection.sendall(OUTLIVED if late else WELCOME)
         except OSError:
+            late = True
             with contextlib.suppress(OSError):
                 connection.sendall(REFUSED)
+        if late:
             connection.close()
             return None
+        self.tenure = int(tenure)
         connection.settimeout(None)
         return Link(connection, pb.ToWorker.FromString)
 

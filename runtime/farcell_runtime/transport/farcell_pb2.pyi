@@ -10,26 +10,54 @@ class Empty(_message.Message):
     def __init__(self) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("watcher", "driver", "snapshots")
+    __slots__ = ("watcher", "driver", "snapshots", "process", "take")
     WATCHER_FIELD_NUMBER: _ClassVar[int]
     DRIVER_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOTS_FIELD_NUMBER: _ClassVar[int]
+    PROCESS_FIELD_NUMBER: _ClassVar[int]
+    TAKE_FIELD_NUMBER: _ClassVar[int]
     watcher: str
     driver: bool
     snapshots: bool
-    def __init__(self, watcher: _Optional[str] = ..., driver: bool = ..., snapshots: bool = ...) -> None: ...
+    process: Driver
+    take: bool
+    def __init__(self, watcher: _Optional[str] = ..., driver: bool = ..., snapshots: bool = ..., process: _Optional[_Union[Driver, _Mapping]] = ..., take: bool = ...) -> None: ...
+
+class Driver(_message.Message):
+    __slots__ = ("name", "pid", "started", "notebook", "since_s")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    STARTED_FIELD_NUMBER: _ClassVar[int]
+    NOTEBOOK_FIELD_NUMBER: _ClassVar[int]
+    SINCE_S_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    pid: int
+    started: int
+    notebook: str
+    since_s: float
+    def __init__(self, name: _Optional[str] = ..., pid: _Optional[int] = ..., started: _Optional[int] = ..., notebook: _Optional[str] = ..., since_s: _Optional[float] = ...) -> None: ...
 
 class HeadEvent(_message.Message):
-    __slots__ = ("gang_changed", "worker_exited", "snapshot", "stopping")
+    __slots__ = ("gang_changed", "worker_exited", "snapshot", "stopping", "attached", "taken")
     GANG_CHANGED_FIELD_NUMBER: _ClassVar[int]
     WORKER_EXITED_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     STOPPING_FIELD_NUMBER: _ClassVar[int]
+    ATTACHED_FIELD_NUMBER: _ClassVar[int]
+    TAKEN_FIELD_NUMBER: _ClassVar[int]
     gang_changed: Gang
     worker_exited: WorkerExit
     snapshot: Snapshot
     stopping: Stopping
-    def __init__(self, gang_changed: _Optional[_Union[Gang, _Mapping]] = ..., worker_exited: _Optional[_Union[WorkerExit, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., stopping: _Optional[_Union[Stopping, _Mapping]] = ...) -> None: ...
+    attached: Attached
+    taken: Driver
+    def __init__(self, gang_changed: _Optional[_Union[Gang, _Mapping]] = ..., worker_exited: _Optional[_Union[WorkerExit, _Mapping]] = ..., snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., stopping: _Optional[_Union[Stopping, _Mapping]] = ..., attached: _Optional[_Union[Attached, _Mapping]] = ..., taken: _Optional[_Union[Driver, _Mapping]] = ...) -> None: ...
+
+class Attached(_message.Message):
+    __slots__ = ("tenure",)
+    TENURE_FIELD_NUMBER: _ClassVar[int]
+    tenure: int
+    def __init__(self, tenure: _Optional[int] = ...) -> None: ...
 
 class Stopping(_message.Message):
     __slots__ = ("reason",)
@@ -180,7 +208,7 @@ class Host(_message.Message):
     def __init__(self, name: _Optional[str] = ..., cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., memory_used_bytes: _Optional[int] = ..., cpu_percent: _Optional[float] = ..., gpu_uuids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("session", "engine", "notebook", "started_at_s", "head_pid", "farcell_version", "python_version", "capacity", "hosts", "gangs", "runs", "drivers", "idle_stop_s", "folder")
+    __slots__ = ("session", "engine", "notebook", "started_at_s", "head_pid", "farcell_version", "python_version", "capacity", "hosts", "gangs", "runs", "drivers", "idle_stop_s", "folder", "driver")
     SESSION_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
     NOTEBOOK_FIELD_NUMBER: _ClassVar[int]
@@ -195,6 +223,7 @@ class Snapshot(_message.Message):
     DRIVERS_FIELD_NUMBER: _ClassVar[int]
     IDLE_STOP_S_FIELD_NUMBER: _ClassVar[int]
     FOLDER_FIELD_NUMBER: _ClassVar[int]
+    DRIVER_FIELD_NUMBER: _ClassVar[int]
     session: str
     engine: str
     notebook: str
@@ -209,7 +238,8 @@ class Snapshot(_message.Message):
     drivers: int
     idle_stop_s: float
     folder: str
-    def __init__(self, session: _Optional[str] = ..., engine: _Optional[str] = ..., notebook: _Optional[str] = ..., started_at_s: _Optional[float] = ..., head_pid: _Optional[int] = ..., farcell_version: _Optional[str] = ..., python_version: _Optional[str] = ..., capacity: _Optional[int] = ..., hosts: _Optional[_Iterable[_Union[Host, _Mapping]]] = ..., gangs: _Optional[_Iterable[_Union[Gang, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ..., drivers: _Optional[int] = ..., idle_stop_s: _Optional[float] = ..., folder: _Optional[str] = ...) -> None: ...
+    driver: Driver
+    def __init__(self, session: _Optional[str] = ..., engine: _Optional[str] = ..., notebook: _Optional[str] = ..., started_at_s: _Optional[float] = ..., head_pid: _Optional[int] = ..., farcell_version: _Optional[str] = ..., python_version: _Optional[str] = ..., capacity: _Optional[int] = ..., hosts: _Optional[_Iterable[_Union[Host, _Mapping]]] = ..., gangs: _Optional[_Iterable[_Union[Gang, _Mapping]]] = ..., runs: _Optional[_Iterable[_Union[RunReport, _Mapping]]] = ..., drivers: _Optional[int] = ..., idle_stop_s: _Optional[float] = ..., folder: _Optional[str] = ..., driver: _Optional[_Union[Driver, _Mapping]] = ...) -> None: ...
 
 class ToWorker(_message.Message):
     __slots__ = ("execute", "input_reply", "fetch", "freed", "comm", "inspect", "transfer", "code")

@@ -81,6 +81,11 @@ class HeadStub(object):
                 request_serializer=farcell__runtime_dot_transport_dot_farcell__pb2.StopRequest.SerializeToString,
                 response_deserializer=farcell__runtime_dot_transport_dot_farcell__pb2.Empty.FromString,
                 _registered_method=True)
+        self.Detach = channel.unary_unary(
+                '/farcell.v1.Head/Detach',
+                request_serializer=farcell__runtime_dot_transport_dot_farcell__pb2.Empty.SerializeToString,
+                response_deserializer=farcell__runtime_dot_transport_dot_farcell__pb2.Empty.FromString,
+                _registered_method=True)
 
 
 class HeadServicer(object):
@@ -90,7 +95,8 @@ class HeadServicer(object):
 
     def Watch(self, request, context):
         """Every change of the cluster, as it happens. The stream of a driver is also its lease: when
-        it breaks and no driver comes back within the idle time, the head stops the cluster.
+        it breaks and no driver comes back within the idle time, the head stops the cluster. A session
+        has one driver at a time: another is refused, unless it takes the session over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +155,13 @@ class HeadServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Detach(self, request, context):
+        """The driver lets go: nobody is to be attached again without being told to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_HeadServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -195,6 +208,11 @@ def add_HeadServicer_to_server(servicer, server):
             'Stop': grpc.unary_unary_rpc_method_handler(
                     servicer.Stop,
                     request_deserializer=farcell__runtime_dot_transport_dot_farcell__pb2.StopRequest.FromString,
+                    response_serializer=farcell__runtime_dot_transport_dot_farcell__pb2.Empty.SerializeToString,
+            ),
+            'Detach': grpc.unary_unary_rpc_method_handler(
+                    servicer.Detach,
+                    request_deserializer=farcell__runtime_dot_transport_dot_farcell__pb2.Empty.FromString,
                     response_serializer=farcell__runtime_dot_transport_dot_farcell__pb2.Empty.SerializeToString,
             ),
     }
@@ -442,6 +460,33 @@ class Head(object):
             target,
             '/farcell.v1.Head/Stop',
             farcell__runtime_dot_transport_dot_farcell__pb2.StopRequest.SerializeToString,
+            farcell__runtime_dot_transport_dot_farcell__pb2.Empty.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Detach(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/farcell.v1.Head/Detach',
+            farcell__runtime_dot_transport_dot_farcell__pb2.Empty.SerializeToString,
             farcell__runtime_dot_transport_dot_farcell__pb2.Empty.FromString,
             options,
             channel_credentials,

@@ -12,7 +12,9 @@ from farcell_runtime.errors import (
     LostError,
     PlacementError,
     RunTimeout,
+    SessionHeld,
     SessionLost,
+    SessionTaken,
     UsageError,
     WorkerLost,
 )
@@ -32,7 +34,10 @@ def from_rpc(error: grpc.RpcError, peer: str) -> FarcellError:
             )
         case grpc.StatusCode.UNAVAILABLE:
             return SessionLost(f"{peer} is gone", hint=_HINT_GONE)
-        case grpc.StatusCode.CANCELLED | grpc.StatusCode.ABORTED:
+        case grpc.StatusCode.ABORTED:
+            message, _, hint = details.partition("\n→ ")
+            return SessionTaken(message, hint=hint)
+        case grpc.StatusCode.CANCELLED:
             return ConnectError(f"the connection to {peer} ended: {details}", hint=_HINT_GONE)
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             return RunTimeout(f"{peer} did not answer in time")
@@ -41,6 +46,9 @@ def from_rpc(error: grpc.RpcError, peer: str) -> FarcellError:
         case grpc.StatusCode.FAILED_PRECONDITION:
             message, _, hint = details.partition("\n→ ")
             return WorkerLost(message, hint=hint)
+        case grpc.StatusCode.ALREADY_EXISTS:
+            message, _, hint = details.partition("\n→ ")
+            return SessionHeld(message, hint=hint)
         case grpc.StatusCode.INVALID_ARGUMENT | grpc.StatusCode.NOT_FOUND:
             message, _, hint = details.partition("\n→ ")
             return UsageError(message, hint=hint)
@@ -53,8 +61,12 @@ def status_of(error: BaseException) -> tuple[grpc.StatusCode, str]:
     match error:
         case PlacementError():
             return grpc.StatusCode.RESOURCE_EXHAUSTED, str(error)
+        case SessionHeld():
+            return grpc.StatusCode.ALREADY_EXISTS, str(error)
         case UsageError():
             return grpc.StatusCode.INVALID_ARGUMENT, str(error)
+        case SessionTaken():
+            return grpc.StatusCode.ABORTED, str(error)
         case SessionLost():
             return grpc.StatusCode.UNAVAILABLE, str(error)
         case LostError():

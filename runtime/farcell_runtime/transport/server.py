@@ -14,6 +14,7 @@ from farcell_runtime.security import foreign_peers, same_token
 from farcell_runtime.transport.faults import status_of
 
 TOKEN_KEY = "farcell-token"
+TENURE_KEY = "farcell-tenure"
 log = logging.getLogger(__name__)
 
 CHANNEL_OPTIONS: list[tuple[str, int]] = [

@@ -31,6 +31,10 @@ class SessionFile:
             ``/proc/<pid>/stat``; 0 where the system does not tell), which together name a
             process for good.
         notebook: the path of the notebook, where it is known.
+        driver: what the process is called that drives it, or did last, and
+        driver_pid, driver_started: which process that is, as above.
+        driven_since_s: when that came, in seconds since the epoch.
+        left: whether it has let go on purpose.
     """
 
     session: str
@@ -44,6 +48,16 @@ class SessionFile:
     farcell: str
     python: str
     notebook: str = ""
+    driver: str = ""
+    driver_pid: int = 0
+    driver_started: int = 0
+    driven_since_s: float = 0.0
+    left: bool = False
+
+    @property
+    def name(self) -> str:
+        """What a person calls it: its notebook's name, or its key."""
+        return Path(self.notebook).stem or self.key
 
     @staticmethod
     def path_of(runtime_folder: Path, key: str) -> Path:
@@ -84,13 +98,19 @@ class SessionFile:
             raise ValueError(f"{path} is not a session file of this version") from error
 
     @classmethod
+    def of_driver(cls, runtime_folder: Path, driver: str) -> SessionFile | None:
+        """The session that ``driver`` drives, or drove last and has not let go of."""
+        found = [file for file in cls.all_in(runtime_folder) if file.driver == driver]
+        return next((file for file in found if not file.left), None)
+
+    @classmethod
     def all_in(cls, runtime_folder: Path) -> Iterator[SessionFile]:
         """Every readable session file of this user's, the newest first."""
-        found = sorted(
-            runtime_folder.glob(f"{_PREFIX}*.json"), key=lambda p: p.stat().st_mtime, reverse=True
-        )
-        for path in found:
+        found: list[tuple[float, SessionFile]] = []
+        for path in runtime_folder.glob(f"{_PREFIX}*.json"):
             try:
-                yield cls.read(path)
+                found.append((path.stat().st_mtime, cls.read(path)))
             except (OSError, ValueError):
-                continue
+                continue  # another user's, or it went away meanwhile
+        for _, file in sorted(found, key=lambda each: each[0], reverse=True):
+            yield file

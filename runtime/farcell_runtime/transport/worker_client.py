@@ -9,9 +9,9 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from farcell_runtime.errors import AuthError, ConnectError, FarcellError
+from farcell_runtime.errors import AuthError, ConnectError, FarcellError, SessionTaken
 from farcell_runtime.transport import farcell_pb2 as pb
-from farcell_runtime.transport.door import REFUSED, WELCOME
+from farcell_runtime.transport.door import OUTLIVED, REFUSED, WELCOME
 from farcell_runtime.transport.link import Link
 
 _SHAKE_S = 10.0
@@ -30,6 +30,7 @@ class WorkerClient:
     Raises:
         AuthError: if the worker refuses the token or the user.
         ConnectError: if it can't be reached.
+        SessionTaken: if a driver of a later tenure has spoken to it.
     """
 
     def __init__(
@@ -37,10 +38,11 @@ class WorkerClient:
         address: str,
         token: str,
         *,
+        tenure: int,
         receive: Callable[[pb.FromWorker], None],
         ended: Callable[[FarcellError | None], None],
     ) -> None:
-        self._link = Link(connect(address, token), pb.FromWorker.FromString)
+        self._link = Link(connect(address, token, tenure), pb.FromWorker.FromString)
         self._receive = receive
         self._ended = ended
         self._closed = False
@@ -122,7 +124,7 @@ class WorkerClient:
         self._link.close()
 
 
-def connect(address: str, token: str) -> socket.socket:
+def connect(address: str, token: str, tenure: int) -> socket.socket:
     """A socket to a worker that has let this process in.
 
     Raises:
@@ -133,7 +135,7 @@ def connect(address: str, token: str) -> socket.socket:
     connection.settimeout(_SHAKE_S)
     try:
         connection.connect(address.removeprefix(_SCHEME))
-        connection.sendall(token.encode() + b"\n")
+        connection.sendall(f"{token} {tenure}\n".encode())
         answer = b""
         while len(answer) < len(WELCOME) and (data := connection.recv(len(WELCOME) - len(answer))):
             answer += data
@@ -142,6 +144,9 @@ def connect(address: str, token: str) -> socket.socket:
         raise ConnectError(
             f"the worker at {address} can't be reached: {error}", hint="run the cell again"
         ) from error
+    if answer == OUTLIVED:
+        connection.close()
+        raise SessionTaken("another process has taken the session over")
     if answer != WELCOME:
         connection.close()
         why = "it does not accept this token or user" if answer == REFUSED else "it hung up"

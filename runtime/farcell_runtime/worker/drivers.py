@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import weakref
 from collections.abc import Callable
 
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -37,12 +38,19 @@ class Drivers:
         self._receive = receive
         self._gone = gone
         self._arrivals: dict[Driver, Arrivals] = {}
+        self._known: set[Driver] = set()
+        self._handed_over: weakref.WeakSet[Driver] = weakref.WeakSet()
+        self._tenures: weakref.WeakKeyDictionary[Driver, int] = weakref.WeakKeyDictionary()
         self._reading = threading.Lock()
         loop.add_reader(door, self._accept)
 
     def arrivals(self, driver: Driver) -> Arrivals:
         """The segments that came from ``driver``."""
         return self._arrivals.setdefault(driver, Arrivals())
+
+    def is_outlived(self, driver: Driver) -> bool:
+        """Whether a driver of a later tenure has come since."""
+        return self._tenures[driver] < self._door.tenure
 
     def read(self, driver: Driver) -> None:
         """Take what ``driver`` has sent, if anything."""
@@ -57,15 +65,26 @@ class Drivers:
     def hand_over(self, driver: Driver) -> None:
         """Another thread reads what ``driver`` says from now on, and closes it."""
         self._loop.remove_reader(driver)
+        self._known.discard(driver)
+        self._handed_over.add(driver)
 
     def _accept(self) -> None:
+        before = self._door.tenure
         driver = self._door.accept()
         if driver is None:
             return
+        if self._door.tenure > before:
+            for outlived in list(self._known):
+                self._part(outlived)
+            for outlived in list(self._handed_over):
+                outlived.hang_up()  # the thread that reads there closes it
+        self._known.add(driver)
+        self._tenures[driver] = self._door.tenure
         driver.send(pb.FromWorker(hello=self._hello()))
         self._loop.add_reader(driver, self.read, driver)
 
     def _part(self, driver: Driver) -> None:
+        self._known.discard(driver)
         self._loop.remove_reader(driver)
         driver.close()
         if (arrivals := self._arrivals.pop(driver, None)) is not None:

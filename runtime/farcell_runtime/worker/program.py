@@ -156,6 +156,8 @@ class Worker:
         task.add_done_callback(self._handling.discard)
 
     async def _handle(self, message: pb.ToWorker, driver: Driver) -> None:
+        if self._drivers.is_outlived(driver):
+            return  # the driver in its place was greeted before this, and would not know of it
         match message.WhichOneof("kind"):
             case "execute":
                 with self._occupancy:

@@ -31,9 +31,11 @@ from farcell_runtime.executor.packaging import serialise_pip
 from farcell_runtime.executor.prompt import Prompt
 from farcell_runtime.executor.shell import WorkerShell
 from farcell_runtime.executor.streams import Router, RunStream, follow_threads
+from farcell_runtime.footprint import footprints
 from farcell_runtime.messages import WorkerSpec
 from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import closure, mentioned, value_reads
+from farcell_runtime.roster import Roster
 from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -74,6 +76,7 @@ class Runs:
         self._ended: deque[pb.Done] = deque(maxlen=_KEPT_ENDS)
         self._began = False
         self._next_log = self._new_log()
+        self._roster = Roster(spec.log_folder)
         self._router = Router(self._next_log)
         self._values = Values(codec.home, self._bind)
         self._pool = Pool(spec.folder, _MOST_FREE_BYTES)
@@ -180,6 +183,8 @@ class Runs:
             done.position == _NOTHING and not log.handed_on and self._company <= before
         )
         self._say(driver, pb.FromWorker(done=done))
+        if done.deleted or any(report.bound for report in done.names):
+            self._roster.write(self.names())
         self._ended.append(done)
         if not done.log_unused:
             self._rotate_logs(log)
@@ -303,6 +308,12 @@ class Runs:
                 found = packages.versions()
             case "differing":
                 found = self._values.differing(json.loads(request.text))
+            case "digests":
+                found = self._values.digests(json.loads(request.text))
+            case "footprints":
+                found = footprints({name: codec.home()[name] for name in self.names()})
+            case "release":
+                found = self._release(json.loads(request.text))
             case "alias":
                 name, other = request.text.split()
                 found = self._alias(name, other)
@@ -310,6 +321,15 @@ class Runs:
                 found = self.names()
         reply = pb.Inspected(request=request.request, json=json.dumps(found).encode())
         driver.send(pb.FromWorker(inspected=reply))
+
+    def _release(self, names: Iterable[str]) -> list[str]:
+        """Delete names and give back their memory; the answer are those that there were."""
+        known = [name for name in names if name in codec.home()]
+        self._values.forget(known)
+        self._shell.release(known)
+        self._bindings.record(codec.home(), known)
+        self._roster.write(self.names())
+        return known
 
     def _alias(self, name: str, other: str) -> bool:
         namespace = codec.home()
@@ -336,6 +356,7 @@ class Runs:
             parcel = self._drivers.arrivals(driver).unpack(request.names)
             values = _rebuilt(self._values, parcel)
             self._shell.take_results(values)
+            self._roster.write(self.names())
             # The cell must be able to free what has just arrived.
             del parcel, values
         for module in request.modules:
