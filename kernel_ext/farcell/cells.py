@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from farcell import front_end
+from farcell.ambients import Ambients
 from farcell.background import BackgroundRun
 from farcell.comms import Comms
 from farcell.failures import to_raise
@@ -25,8 +26,6 @@ from farcell.reports import RunReports
 from farcell.run import Run
 from farcell.shipment import Shipment
 from farcell.stops import raise_stop, stops_allowed, stops_held
-from farcell_runtime import ambient
-from farcell_runtime.ambient import Ambient
 from farcell_runtime.bindings import RESULTS
 from farcell_runtime.config import Config
 from farcell_runtime.errors import FarcellError, SessionLost, UsageError, WorkerLost
@@ -102,8 +101,7 @@ class Cells:
         self._kill = kill
         self._is_there = is_there
         self._shapes: dict[str, Shape] = {}
-        self._ambient: dict[str, Ambient] = {}
-        self._last_ambient: Ambient | None = None  # none once local code has run
+        self._ambients = Ambients()
         self._running: dict[str, Run] = {}
         self._started: list[_Started] = []
         self.code = ""  # of the notebook's cell that runs now
@@ -163,12 +161,7 @@ class Cells:
                 self._tell(self.overlaps.take_in(gang, run.done, code, versions, number))
             if run.showed_result:
                 self._names.results.made(run.number, gang.name)
-            trouble = ambient.apply(run.done.ambient)
-            if run.done.ambient:
-                self._last_ambient = None
-                self._ambient[gang.name] = self._ambient_here(gang)
-            if trouble:
-                print(trouble, file=sys.stderr)
+            self._ambients.take(gang, run.done.ambient)
         self._take_news()
         if error is not None:
             if not isinstance(error, FarcellError):
@@ -340,7 +333,7 @@ class Cells:
                 lines = [f"lost with gang {gang.name}: {', '.join(names)}, made by run {number}"]
         else:
             # What it has set there stays there: the notebook has gone on meanwhile.
-            self._ambient.pop(gang.name, None)
+            self._ambients.forget(gang.name)
             past = started.past
             past.ended = ended_as(started.background.exception())
             past.took_s = started.background.elapsed_s
@@ -372,8 +365,7 @@ class Cells:
     def bring_directory(self, shape: Shape) -> None:
         """Have the workers of ``shape`` in the notebook's working directory, as a cell would."""
         gang = self._gang(shape)
-        before = self._ambient.get(gang.name)
-        if before is None or before.cwd != Ambient.here(before).cwd:
+        if not self._ambients.has_directory(gang):
             self.run(shape, "pass")
 
     def tell_reports(self) -> None:
@@ -390,7 +382,7 @@ class Cells:
 
     def local_code_ran(self) -> None:
         """What runs in the notebook may have changed what its process keeps."""
-        self._last_ambient = None
+        self._ambients.code_ran()
 
     def abandon(self) -> None:
         """What runs goes on without this kernel, and what it says is for another to show."""
@@ -401,7 +393,7 @@ class Cells:
 
     def gang_gone(self, gang: str) -> None:
         """That gang's workers are gone."""
-        self._ambient.pop(gang, None)
+        self._ambients.forget(gang)
         self._shapes.pop(gang, None)
 
     def _capture(
@@ -445,7 +437,7 @@ class Cells:
         background: bool = False,
     ) -> Run:
         try:
-            here = self._ambient_here(gang)
+            here = self._ambients.here(gang)
             number = self._shell.displayhook.prompt_count
             execute = pb.Execute(
                 epoch=gang.epoch,
@@ -454,7 +446,7 @@ class Cells:
                 execution_count=number,
                 stdin_allowed=not background,
                 filename=front_end.code_name(self._shell, code, number),
-                ambient=here.change_from(self._ambient.get(gang.name, Ambient())),
+                ambient=self._ambients.change_for(gang, here),
                 forget=shipment.forget,
                 parent=front_end.parent_json(self._shell),
                 modules=shipment.modules,
@@ -477,7 +469,7 @@ class Cells:
         except BaseException:
             self._names.refused(gang.name, shipment)
             raise
-        self._ambient[gang.name] = here
+        self._ambients.told(gang, here)
         self._running[run.id] = run
         return run
 
@@ -503,13 +495,5 @@ class Cells:
     def _fell_through(self, run: Run, shipment: Shipment, fault: BaseException) -> None:
         # Nobody knows what reached the gang: it is sent again when next read.
         self._names.refused(run.gang.name, shipment)
-        self._ambient.pop(run.gang.name, None)
+        self._ambients.forget(run.gang.name)
         self._reports.ended(run.id, fault)
-
-    def _ambient_here(self, gang: Gang) -> Ambient:
-        alone = len(gang.ranks) == 1
-        before = self._last_ambient
-        if before is not None and alone != ("random" in before.settings):
-            before = None
-        self._last_ambient = Ambient.here(before, generators=alone)
-        return self._last_ambient

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from farcell import transfer
 from farcell.durations import duration_text
-from farcell.notebook import Notebook
+from farcell.notebook import Notebook, check_gang
 from farcell.options import count, nearest
 from farcell.sessions import listed
 from farcell.table import table
@@ -125,7 +125,14 @@ def interrupt(notebook: Notebook, on: str | None = None) -> str:
     """Interrupt what runs."""
     if not notebook.running:
         return "no cluster"
-    return "interrupted: " + (", ".join(notebook.interrupt([on] if on else None)) or "nothing ran")
+    session = notebook.session()
+    snapshot = session.snapshot()
+    if on:
+        check_gang(on, [gang.name for gang in snapshot.gangs])
+    stopped = [run for run in snapshot.runs if run.state == "running" and on in (None, run.gang)]
+    for run in stopped:
+        session.interrupt(run.gang, run.run)
+    return "interrupted: " + (", ".join(run.gang for run in stopped) or "nothing ran")
 
 
 def runs(notebook: Notebook) -> str:

@@ -26,7 +26,7 @@ from farcell.remote_value import RemoteValue, lives_elsewhere
 from farcell.results import Results
 from farcell.shipment import Shipment, groups_of, moved, reasons, submodules
 from farcell.stops import stops_allowed, stops_held
-from farcell_runtime.bindings import RESULTS, Binding, Bindings, imported, type_name
+from farcell_runtime.bindings import RESULTS, Bindings, imported, type_name
 from farcell_runtime.errors import CaptureError, ObjectLost
 from farcell_runtime.pieces import Pieces
 from farcell_runtime.pouring import Arrival
@@ -103,7 +103,7 @@ class Names:
             namespace = self.shell.user_ns
             reached = self._reading.closure(mentioned(code)) if code else set()
             changed, deleted = self._here.changes(namespace, reached)
-            looked_at = self._looked_at_here(code, changed)
+            looked_at = self._reading.looked_at_here(code, changed, self._here)
             for binding in changed:
                 value = namespace[binding.name]
                 if isinstance(value, RemoteValue | Ranks) and not binding.bound:
@@ -185,7 +185,7 @@ class Names:
             values, mentions = self.values_for(gang), mentioned(code)
             values.doubt(report.name for report in done.names)
             values.forget(done.deleted)
-            looked_at = self._looked_at_there(code, done)
+            looked_at = self._reading.looked_at_there(code, done)
             for report in done.names:
                 if self._is_outdated(gang, report, mentions):
                     values.forget([report.name])
@@ -214,22 +214,6 @@ class Names:
                 namespace.pop(name, None)
                 self._shadows.pop(name, None)
             self._here.record(namespace, [*(each.name for each in done.names), *done.deleted])
-
-    def _looked_at_here(self, code: str, changed: Iterable[Binding]) -> set[str]:
-        """Of the names that count as changed in place here, those that ``code`` only looked at."""
-        touched = {binding.name for binding in changed if not binding.bound}
-        alone, reached = self._reading.left_alone(code, touched)
-        if not alone:
-            return alone
-        changes, _ = self._here.changes(self.shell.user_ns, reached)
-        return alone - {binding.name for binding in changes}
-
-    def _looked_at_there(self, code: str, done: pb.Done) -> set[str]:
-        """The same, of those that count as changed in place on a gang."""
-        touched = {report.name: report.alias_of for report in done.names if not report.bound}
-        alone, _ = self._reading.left_alone(code, touched.keys())
-        shared = {touched.get(name, "") for name in touched.keys() - alone} - {""}
-        return {n for n in alone if n not in shared and touched[n] not in shared}
 
     def _is_outdated(self, gang: str, report: pb.NameReport, mentions: set[str]) -> bool:
         """Whether ``report`` is of an older value than the newest, which is elsewhere."""

@@ -22,6 +22,7 @@ from farcell.gang import Gang, shape_of
 from farcell.inspection import Inspection
 from farcell.late_output import LateOutput
 from farcell.listing import Listing
+from farcell.losses import losses
 from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.project_code import ProjectCode
@@ -253,7 +254,7 @@ class Notebook:
         shape = Shape()
         if name is not None:
             gangs = {gang.name: gang for gang in self.session().snapshot().gangs}
-            self._check_gang(name, list(gangs))
+            check_gang(name, list(gangs))
             shape = shape_of(gangs[name])
         self.cells.bring_directory(shape)
         return self.gang(shape)
@@ -263,7 +264,7 @@ class Notebook:
         session = self.session()
         known = [gang.name for gang in session.snapshot().gangs]
         for name in names or known:
-            self._check_gang(name, known)
+            check_gang(name, known)
             session.restart(name)
             self._lose_gang(name, f"gang {name} was restarted")
         return names or known
@@ -271,31 +272,9 @@ class Notebook:
     def close_gang(self, name: str) -> None:
         """End a gang: its workers, and the names that only live there."""
         session = self.session()
-        self._check_gang(name, [gang.name for gang in session.snapshot().gangs])
+        check_gang(name, [gang.name for gang in session.snapshot().gangs])
         session.close_gang(name)
         self._lose_gang(name, f"gang {name} was stopped")
-
-    def interrupt(self, names: list[str] | None = None) -> list[str]:
-        """Interrupt what runs on gangs; on all, if none are named. The answer names them."""
-        session = self.session()
-        snapshot = session.snapshot()
-        if names:
-            for name in names:
-                self._check_gang(name, [gang.name for gang in snapshot.gangs])
-        running = [
-            run
-            for run in snapshot.runs
-            if run.state == "running" and (not names or run.gang in names)
-        ]
-        for run in running:
-            session.interrupt(run.gang, run.run)
-        return [run.gang for run in running]
-
-    def _check_gang(self, name: str, known: list[str]) -> None:
-        if name not in known:
-            raise UsageError(
-                f"there is no gang '{name}'", hint=f"gangs: {', '.join(known) or 'none'}"
-            )
 
     def recovery(self, names: Sequence[str] = ()) -> Recovery:
         """What must run again for ``names``, or all that a lost worker had, to be there again."""
@@ -309,7 +288,7 @@ class Notebook:
         self.names.observe(self.cells.code)
         known = [gang.name for gang in session.snapshot().gangs]
         if on is not None:
-            self._check_gang(on, known)
+            check_gang(on, known)
         return free(
             self.names,
             wanted,
@@ -405,18 +384,9 @@ class Notebook:
             self.code.gone(name)
             gang.lose_all(why)
             gang.close()
-        if gone := [each for each in gone if not each.startswith("_")]:
-            told = f"lost with gang {name}" if lost else "not here any more"
-            told = f"farcell: {told}: {', '.join(gone)}"
-            if lost and any(map(self.names.provenance.can_be_tried, gone)):
-                told += "; %cluster recover rebuilds what it can"
-            print(told, file=sys.stderr)
-        if back := [each for each in back if not each.startswith("_")]:
-            told = ", ".join(back[:8]) + (f" and {len(back) - 8} more" if len(back) > 8 else "")
-            print(
-                f"farcell: as before the cells on gang {name} that may have changed them: {told}",
-                file=sys.stderr,
-            )
+        tried = self.names.provenance.can_be_tried
+        for told in losses(name, gone, back, lost=lost, can_be_tried=tried):
+            print(f"farcell: {told}", file=sys.stderr)
 
     def _forget_gangs(self, why: str, *, lost: bool = True) -> None:
         for name in self._all_gangs():
@@ -519,3 +489,9 @@ class Notebook:
     def _report(self, report: pb.RunReport) -> None:
         with contextlib.suppress(FarcellError):
             self._attachment.now().report_run(report)
+
+
+def check_gang(name: str, known: list[str]) -> None:
+    """Raise ``UsageError`` if the gang ``name`` is not among those ``known``."""
+    if name not in known:
+        raise UsageError(f"there is no gang '{name}'", hint=f"gangs: {', '.join(known) or 'none'}")

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from farcell.capture import Reads
 from farcell.directory import Directory
 from farcell.effects import changed_in_place
-from farcell_runtime.bindings import is_hidden, type_name
+from farcell_runtime.bindings import Binding, Bindings, is_hidden, type_name
 from farcell_runtime.reads import ANY_NAME, closure, mentioned, readers, value_reads
+from farcell_runtime.transport import farcell_pb2 as pb
 
 
 class Shell(Protocol):
@@ -58,6 +59,26 @@ class Reading:
         found = changed_in_place(code, self._shell.transform_cell, self._kind)
         reached = {ANY_NAME} if found is None else self.closure(found)
         return (set() if ANY_NAME in reached else set(touched) - reached), reached
+
+    def looked_at_here(self, code: str, changed: Iterable[Binding], here: Bindings) -> set[str]:
+        """Of the names that count as changed in place here, those that ``code`` only looked at.
+
+        Args:
+            here: the notebook's names as they were before it.
+        """
+        touched = {binding.name for binding in changed if not binding.bound}
+        alone, reached = self.left_alone(code, touched)
+        if not alone:
+            return alone
+        changes, _ = here.changes(self._shell.user_ns, reached)
+        return alone - {binding.name for binding in changes}
+
+    def looked_at_there(self, code: str, done: pb.Done) -> set[str]:
+        """The same, of those that count as changed in place on a gang."""
+        touched = {report.name: report.alias_of for report in done.names if not report.bound}
+        alone, _ = self.left_alone(code, touched.keys())
+        shared = {touched.get(name, "") for name in touched.keys() - alone} - {""}
+        return {n for n in alone if n not in shared and touched[n] not in shared}
 
     def _reads_of(self, name: str) -> Iterable[str]:
         """The names that the value of ``name`` reads in turn."""
