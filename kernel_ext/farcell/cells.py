@@ -17,7 +17,7 @@ from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.overlaps import Overlaps
 from farcell.receipt import Receipts, dry_run
-from farcell.reports import RunReports
+from farcell.reports import RunReports, first_line
 from farcell.run import Run
 from farcell.shipment import Shipment
 from farcell.stops import stops_held
@@ -138,7 +138,7 @@ class Cells:
             self._running.pop(run.id, None)
             self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
         error = run.error()
-        self._reports.ended(run.id, error)
+        self._reports.ended(run.id, error, run.log_numbers())
         self.take_in()
         if run.done is not None and run.done.status == "refused":
             self._names.refused(gang.name, shipment)
@@ -224,7 +224,7 @@ class Cells:
         Args:
             gang: waits for its gang, which can be connected with when the run has ended.
         """
-        number = report.number or self._next_number()
+        number = report.number = report.number or self._next_number()
         background = BackgroundRun(
             number,
             report.name,
@@ -236,7 +236,6 @@ class Cells:
             take_in=self._take_in_here,
             elapsed_s=max(0.0, time.time() - report.started_at_s),
         )
-        self._latest = max(self._latest, number)
         self._reports.started(report)
         self._keep(background)
         background.follow()
@@ -244,8 +243,11 @@ class Cells:
 
     def _follow_found(self, report: pb.RunReport, gang: Callable[[], Gang]) -> BaseException | None:
         error: BaseException | None
+        logs = list(report.logs)
         try:
-            done = gang().ended.get(report.run)
+            attached = gang()
+            logs = attached.logs_kept(report.run, logs)
+            done = attached.ended.get(report.run)
             if done is None:
                 error = SessionLost("how the run ended is not known any more", hint="%cluster logs")
             elif done.HasField("failure"):
@@ -255,7 +257,7 @@ class Cells:
         except FarcellError as lost:
             error = lost
         self._late.look()
-        self._reports.ended(report.run, error)
+        self._reports.ended(report.run, error, logs)
         return error
 
     def _follow(self, run: Run, background: BackgroundRun) -> BaseException | None:
@@ -269,7 +271,7 @@ class Cells:
             raise
         finally:
             self._running.pop(run.id, None)
-            self._reports.ended(run.id, error)
+            self._reports.ended(run.id, error, run.log_numbers())
             self._late.follow(
                 run.logs(),
                 self._comms.of(run.gang),
@@ -299,6 +301,10 @@ class Cells:
                 return run
         known = ", ".join(str(run.name or run.number) for run in self.background.values())
         raise UsageError(f"there is no background run {key!r}", hint=f"runs: {known or 'none'}")
+
+    def count_from(self, number: int) -> None:
+        """Let new background runs have higher numbers than ``number``."""
+        self._latest = max(self._latest, number)
 
     def take_in(self) -> None:
         """On the main thread: take in what background runs have changed that have ended."""
@@ -456,7 +462,7 @@ class Cells:
         report = pb.RunReport(
             run=run.id,
             gang=run.gang.name,
-            epoch=run.gang.epoch,
+            workers=[rank.member.worker for rank in run.gang.ranks],
             state="running",
             label=first_line(code),
             started_at_s=time.time(),
@@ -480,11 +486,6 @@ class Cells:
             before = None
         self._last_ambient = Ambient.here(before, generators=alone)
         return self._last_ambient
-
-
-def first_line(code: str) -> str:
-    """What a cell is known by in tables."""
-    return code.strip().partition("\n")[0][:80]
 
 
 def _told_of(error: BaseException | None, shipment: Shipment) -> BaseException | None:

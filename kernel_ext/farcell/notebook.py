@@ -21,7 +21,7 @@ from farcell.late_output import LateOutput
 from farcell.listing import Listing
 from farcell.names import Names
 from farcell.options import runs_remotely
-from farcell.reattachment import Reattachment
+from farcell.reattachment import Reattachment, last_words, runs_on, untold
 from farcell.receipt import Receipts
 from farcell.reports import RunReports
 from farcell.stops import stops_held
@@ -402,15 +402,13 @@ class Notebook:
             self._reattachment.begin(placed)
         self._reattachment.settle(_ANSWER_S)
         self._take_reattached()
-        runs = {report.run: report for report in snapshot.runs}
-        for report in journal:  # of what the kernel before this one had not told
-            if report.run not in runs or runs[report.run].state == "running":
-                runs[report.run] = report
-                if report.state != "running":
-                    self._report(report)
-        for report in runs.values():
+        for report in untold(snapshot, journal):
+            self._report(report)
+        runs = last_words(snapshot, journal)
+        self.cells.count_from(max((report.number for report in runs), default=0))
+        for report in runs:
             gang = gangs.get(report.gang)
-            if report.state == "running" and gang and report.epoch in (0, gang.epoch):
+            if report.state == "running" and gang and runs_on(report, gang):
                 self._follow_found(report, gang)
 
     def _follow_found(self, report: pb.RunReport, placed: pb.Gang) -> None:
