@@ -14,7 +14,7 @@ from farcell.durations import duration_text
 from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
-from farcell.reattachment import Reattachment
+from farcell.reattachment import Reattachment, last_words, runs_on, untold
 from farcell_runtime import roster
 from farcell_runtime.runlog import LogReader
 from farcell_runtime.sizes import size_text
@@ -72,18 +72,16 @@ class Adoption:
             self._reattachment.begin(placed)
         self._reattachment.settle(_ANSWER_S)
         self.take_answered()
-        runs = {report.run: report for report in snapshot.runs}
-        for report in journal:
-            if report.run not in runs or runs[report.run].state == "running":
-                runs[report.run] = report
-                if report.state != "running":
-                    self._report(report)
+        for report in untold(snapshot, journal):
+            self._report(report)
+        runs = last_words(snapshot, journal)
+        self._cells.count_from(max((report.number for report in runs), default=0))
         running = [
             report
-            for report in runs.values()
+            for report in runs
             if report.state == "running"
             and (gang := gangs.get(report.gang))
-            and report.epoch in (0, gang.epoch)
+            and runs_on(report, gang)
         ]
         self._labels = {report.gang: report.label for report in running}
         for report in running:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from farcell import front_end
@@ -19,12 +18,12 @@ from farcell.names import Names
 from farcell.overlaps import Overlaps
 from farcell.parsing import first_line
 from farcell.project_code import ProjectCode
-from farcell.provenance import PastRun
 from farcell.receipt import Receipts, dry_run
 from farcell.recorder import ended_as
 from farcell.reports import RunReports
 from farcell.run import Run
 from farcell.shipment import Shipment
+from farcell.started import Started
 from farcell.stops import raise_stop, stops_allowed, stops_held
 from farcell_runtime.bindings import RESULTS
 from farcell_runtime.config import Config
@@ -34,23 +33,6 @@ from farcell_runtime.transport import farcell_pb2 as pb
 
 _MOST_KEPT = 100  # of background runs that have ended
 _TELL_AFTER_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Started:
-    """A background run whose changes the notebook's names don't know yet.
-
-    Attributes:
-        versions: those of all names when it began.
-        past: it, as the provenance has it.
-    """
-
-    background: BackgroundRun
-    run: Run
-    code: str
-    shipment: Shipment
-    versions: Mapping[str, int]
-    past: PastRun
 
 
 class Cells:
@@ -103,7 +85,7 @@ class Cells:
         self._shapes: dict[str, Shape] = {}
         self._ambients = Ambients()
         self._running: dict[str, Run] = {}
-        self._started: list[_Started] = []
+        self._started: list[Started] = []
         self.code = ""  # of the notebook's cell that runs now
         self._latest = 0  # number of a run
 
@@ -144,7 +126,7 @@ class Cells:
             self._over(run)
             self._late.follow(run.logs(), self._comms.of(gang), widgets=run.made_comms)
         error = run.error()
-        self._reports.ended(run.id, error)
+        self._reports.ended(run.id, error, run.log_numbers())
         self.take_in()
         if run.asked:
             self._names.provenance.happens_once("it asks for input")
@@ -218,7 +200,7 @@ class Cells:
             self._fell_through(run, shipment, fault)
             raise
         past = self._names.provenance.goes_on()
-        self._started.append(_Started(background, run, code, shipment, versions, past))
+        self._started.append(Started(background, run, code, shipment, versions, past))
         self._keep(background)
         return background
 
@@ -230,7 +212,7 @@ class Cells:
         Args:
             gang: waits for its gang, which can be connected with when the run has ended.
         """
-        number = report.number or self._next_number()
+        number = report.number = report.number or self._next_number()
         background = BackgroundRun(
             number,
             report.name,
@@ -242,7 +224,6 @@ class Cells:
             take_in=self._take_in_here,
             elapsed_s=max(0.0, time.time() - report.started_at_s),
         )
-        self._latest = max(self._latest, number)
         self._reports.started(report)
         self._keep(background)
         background.follow()
@@ -250,8 +231,11 @@ class Cells:
 
     def _follow_found(self, report: pb.RunReport, gang: Callable[[], Gang]) -> BaseException | None:
         error: BaseException | None
+        logs = list(report.logs)
         try:
-            done = gang().ended.get(report.run)
+            attached = gang()
+            logs = attached.logs_kept(report.run, logs)
+            done = attached.ended.get(report.run)
             if done is None:
                 error = SessionLost("how the run ended is not known any more", hint="%cluster logs")
             elif done.HasField("failure"):
@@ -261,7 +245,7 @@ class Cells:
         except FarcellError as lost:
             error = lost
         self._late.look()
-        self._reports.ended(report.run, error)
+        self._reports.ended(report.run, error, logs)
         return error
 
     def _follow(self, run: Run, background: BackgroundRun) -> BaseException | None:
@@ -275,7 +259,7 @@ class Cells:
             raise
         finally:
             self._over(run)
-            self._reports.ended(run.id, error)
+            self._reports.ended(run.id, error, run.log_numbers())
             self._late.follow(
                 run.logs(),
                 self._comms.of(run.gang),
@@ -310,6 +294,10 @@ class Cells:
         known = ", ".join(str(run.name or run.number) for run in self.background.values())
         raise UsageError(f"there is no background run {key!r}", hint=f"runs: {known or 'none'}")
 
+    def count_from(self, number: int) -> None:
+        """Let new background runs have higher numbers than ``number``."""
+        self._latest = max(self._latest, number)
+
     def take_in(self) -> None:
         """On the main thread: take in what background runs have changed that have ended."""
         for started in list(self._started):
@@ -321,7 +309,7 @@ class Cells:
         self._names.observe(self.code)
         self._take_changes()
 
-    def _take_in(self, started: _Started) -> None:
+    def _take_in(self, started: Started) -> None:
         gang, done = started.run.gang, started.run.done
         lines: list[str] = []
         number = started.background.number
@@ -481,7 +469,7 @@ class Cells:
         report = pb.RunReport(
             run=run.id,
             gang=run.gang.name,
-            epoch=run.gang.epoch,
+            workers=[rank.member.worker for rank in run.gang.ranks],
             state="running",
             label=first_line(code),
             started_at_s=time.time(),

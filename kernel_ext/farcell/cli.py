@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from farcell.doctor import diagnose
+from farcell.transcript import text_of
 from farcell_runtime import __version__
 from farcell_runtime.errors import FarcellError, LostError, UsageError
 from farcell_runtime.launch import living_sessions, runtime_folder
 from farcell_runtime.leftovers import leftovers
 from farcell_runtime.ownership import named
-from farcell_runtime.runlog import Event, LogReader
+from farcell_runtime.runlog import LogReader
 from farcell_runtime.session import Session
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.session_file import SessionFile
@@ -162,7 +163,7 @@ def _logs(options: argparse.Namespace) -> int:
         if path.name == "worker.log":
             text = path.read_text(errors="replace")
         else:
-            text = "".join(_text_of(item) for item in reader.read())
+            text = "".join(map(text_of, reader.read()))
     finally:
         reader.close()
     print(f"— {path} —", file=sys.stderr)
@@ -210,15 +211,6 @@ def _chosen_run(workers: list[Path], number: int | None) -> Path:
         if (worker / "worker.log").exists():
             return worker / "worker.log"
     raise UsageError("no worker has written anything yet", hint="try `farcell logs --head`")
-
-
-def _text_of(item: object) -> str:
-    if not isinstance(item, Event):
-        return str(getattr(item, "text", ""))
-    if item.kind == "error":
-        return "\n".join(item.content.get("traceback", [])) + "\n"
-    text = item.content.get("data", {}).get("text/plain", "")
-    return f"{text}\n" if text else ""
 
 
 def _print_lines(text: str, lines: int) -> None:

@@ -13,12 +13,15 @@ from farcell.notebook import Notebook, check_gang
 from farcell.options import count, nearest
 from farcell.sessions import listed
 from farcell.table import table
+from farcell.transcript import transcript
 from farcell_runtime.config import Config
 from farcell_runtime.engines import ENGINES
 from farcell_runtime.errors import UsageError
 from farcell_runtime.runlog import LogReader
 from farcell_runtime.sizes import size_text
 from farcell_runtime.transport import farcell_pb2 as pb
+
+_LINES = 40  # of each log, unless asked for more
 
 
 def status(notebook: Notebook) -> str:
@@ -218,11 +221,23 @@ def get(
     return transfer.get(gang, gang.ranks[rank], path, dest)
 
 
-def logs(notebook: Notebook, on: str | None = None, lines: int = 40, head: bool = False) -> str:
-    """The ends of the logs of each rank's latest run, or the head's own log."""
+def logs(
+    notebook: Notebook,
+    run: str | None = None,
+    on: str | None = None,
+    lines: int | None = None,
+    head: bool = False,
+) -> str:
+    """The log of a run, the ends of the logs of each rank's latest run, or the head's own log."""
     if not notebook.running:
         return "no cluster"
+    if run is not None:
+        notebook.cells.tell_reports()
     snapshot = notebook.session().snapshot()
+    if run is not None:
+        text = _log_of(snapshot, run)
+        return "\n".join(text.splitlines()[-lines:]) if lines else text.removesuffix("\n")
+    lines = lines or _LINES
     if head:
         text = (Path(snapshot.folder) / "head.log").read_text(errors="replace")
         return "\n".join(text.splitlines()[-lines:]) or "the head has logged nothing"
@@ -236,6 +251,33 @@ def logs(notebook: Notebook, on: str | None = None, lines: int = 40, head: bool 
             shown.append(f"gang {gang.name}, rank {member.rank} ({member.log_folder})")
             shown += latest_lines(member.log_folder, lines)
     return "\n".join(shown)
+
+
+def _log_of(snapshot: pb.Snapshot, key: str) -> str:
+    """What a background run has said, or the latest cell, be it of a kernel before this one."""
+    known = [report for report in snapshot.runs if report.number]
+    found = [report for report in known if key in (str(report.number), report.name)]
+    if not found and key == "last":
+        found = list(snapshot.runs)
+    if not found:
+        told = ", ".join(report.name or str(report.number) for report in known)
+        raise UsageError(f"there is no background run {key!r}", hint=f"runs: {told or 'none'}")
+    report = found[-1]
+    readers = [
+        LogReader(f"{snapshot.folder}/logs/{worker}", str(number)) if number else None
+        for worker, number in zip(report.workers, report.logs, strict=True)
+    ]
+    if gone := [reader.path for reader in readers if reader and not reader.path.exists()]:
+        raise UsageError(
+            f"the log of run {key} is gone: {gone[0]}",
+            hint="a worker keeps the logs of its last 200 runs",
+        )
+    try:
+        return transcript(readers)
+    finally:
+        for reader in readers:
+            if reader is not None:
+                reader.close()
 
 
 def latest_lines(folder: str, lines: int) -> list[str]:

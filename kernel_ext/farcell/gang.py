@@ -236,6 +236,7 @@ class Gang:
         self.names: list[str] = []
         # How runs ended before this conversation: rank 0's word, if it has one.
         self.ended: dict[str, pb.Done] = {}
+        self._left_logs: set[tuple[str, int]] = set()
         try:
             for member in sorted(placed.members, key=lambda member: member.rank):
                 self.ranks.append(Rank(self, member, token, pool, tenure))
@@ -244,11 +245,18 @@ class Gang:
                 self.names = list(hello.names)
                 for done in hello.ended:
                     self.ended.setdefault(done.run, done)
+                    if done.log_unused:
+                        self._left_logs.add((done.run, rank.rank))
                 if hello.environment != packages.environment():
                     self._compare_packages(rank)
         except BaseException:
             self.close()
             raise
+
+    def logs_kept(self, run: str, logs: Sequence[int]) -> list[int]:
+        """Of a run that ended before this conversation, those logs that it has not left empty."""
+        left = self._left_logs
+        return [0 if (run, rank) in left else number for rank, number in enumerate(logs)]
 
     def fetch(
         self,

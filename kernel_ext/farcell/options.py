@@ -318,12 +318,14 @@ CLUSTER = {
     ),
     "logs": Command(
         "%cluster logs",
-        "Show what runs wrote, or the head's own log.",
+        "Show what a background run has said, by its number or name, or by the word `last` the\n"
+        "latest remote cell; without a word, the ends of the latest logs, or the head's own log.",
         (
             Option("--on", "the gang whose workers' logs to show", "NAME"),
-            Option("--lines", "the last N lines of each", "N", at_least_one, 40),
+            Option("--lines", "the last N lines; of a run all, else 40", "N", at_least_one),
             Option("--head", "show the head's log"),
         ),
+        "[RUN]",
     ),
 }
 

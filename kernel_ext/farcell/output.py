@@ -29,6 +29,12 @@ class Front(Protocol):
     def _showtraceback(self, etype: Any, evalue: Any, stb: list[str]) -> None: ...
 
 
+class Shows(Protocol):
+    """Takes what a run says, in order."""
+
+    def show(self, item: Text | Event) -> None: ...
+
+
 class CellOutput:
     """Writes one run's output into the cell that runs now."""
 
@@ -173,7 +179,7 @@ class RanksOutput:
     line waits for the other ranks for a while, and is then shown with its rank.
     """
 
-    def __init__(self, output: CellOutput, ranks: int) -> None:
+    def __init__(self, output: Shows, ranks: int) -> None:
         self._output = output
         self._items: list[list[Text | Event | _Captured]] = [[] for _ in range(ranks)]
         self._capturing: list[_Captured | None] = [None] * ranks

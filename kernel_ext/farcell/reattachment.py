@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 from farcell.gang import Gang
@@ -96,3 +96,24 @@ class Reattachment:
                 future.set_exception(error)
                 raise
             return
+
+
+def untold(snapshot: pb.Snapshot, journal: Sequence[pb.RunReport]) -> list[pb.RunReport]:
+    """The ends of runs of which a kernel that is gone had not told the head."""
+    over = {report.run for report in snapshot.runs if report.state != "running"}
+    return [each for each in journal if each.state != "running" and each.run not in over]
+
+
+def last_words(snapshot: pb.Snapshot, journal: Sequence[pb.RunReport]) -> list[pb.RunReport]:
+    """What is known last of each run that the head or a kernel that is gone knew of."""
+    found = {report.run: report for report in snapshot.runs}
+    for report in journal:
+        if report.run not in found or found[report.run].state == "running":
+            found[report.run] = report
+    return list(found.values())
+
+
+def runs_on(report: pb.RunReport, placed: pb.Gang) -> bool:
+    """Whether these are the workers that the run began on."""
+    members = sorted(placed.members, key=lambda member: member.rank)
+    return list(report.workers) == [member.worker for member in members]

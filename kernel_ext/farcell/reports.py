@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from farcell.journal import RunJournal
 from farcell_runtime.errors import RunTimeout
@@ -44,12 +44,17 @@ class RunReports:
             self._running[report.run] = report
             self._changed(report)
 
-    def ended(self, run: str, error: BaseException | None) -> None:
+    def ended(
+        self, run: str, error: BaseException | None, logs: Sequence[int] | None = None
+    ) -> None:
+        """``logs``: their numbers by rank, where it is known now which were written to."""
         with self._lock:
             report = self._running.pop(run, None)
             if report is None:
                 return  # it was not begun
             report.ended_at_s = time.time()
+            if logs is not None:
+                report.logs[:] = logs
             if error is None:
                 report.state = "done"
             else:

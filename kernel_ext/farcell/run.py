@@ -195,8 +195,12 @@ class Run:
         return [[] if state.done is None else list(state.done.loaded) for state in self._ranks]
 
     def log_numbers(self) -> list[int]:
-        """By rank, the numbers of its logs, once it was sent."""
-        return [int(state.log.path.stem) for state in self._ranks if state.log is not None]
+        """By rank, the numbers of its logs, once it was sent; 0 for one that it left empty."""
+        return [
+            0 if state.done is not None and state.done.log_unused else int(state.log.path.stem)
+            for state in self._ranks
+            if state.log is not None
+        ]
 
     def error(self) -> BaseException | None:
         """What the cell is to raise, if it failed anywhere."""

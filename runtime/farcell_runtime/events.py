@@ -80,6 +80,7 @@ class RunRecord:
     number: int = 0
     name: str = ""
     logs: tuple[int, ...] = ()
+    workers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

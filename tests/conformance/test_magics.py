@@ -66,6 +66,34 @@ def test_cluster_logs(page: Page) -> None:
     assert page.good("%cluster logs --head --lines 3").ok
 
 
+def test_cluster_logs_of_a_run(page: Page) -> None:
+    page.good_remote(
+        "for n in range(50_000): print('line', n)\n'the result'", "--background --name loud"
+    )
+    page.good("import farcell\nfarcell.find_run('loud').wait(30)")
+    page.good_remote("silent = 1", "--background --name silent")
+    page.good("farcell.find_run('silent').wait(30)")
+    page.good_remote("print('another')")
+    assert page.good("%cluster logs loud --lines 2").stdout == "line 49999\n'the result'\n"
+    whole = page.good("%cluster logs loud").stdout
+    assert whole.startswith("line 0\n")
+    assert whole.count("line ") == 50_000
+    assert page.good("%cluster logs silent").stdout.strip() == ""
+    assert page.good("%cluster logs last").stdout == "another\n"
+    cell = page.run("%cluster logs nobody")
+    assert (cell.error, "loud" in cell.message) == ("UsageError", True)
+
+
+def test_cluster_logs_of_several_ranks(page: Page) -> None:
+    code = "import os\nprint('alike')\nif os.environ['RANK'] == '1': print('apart')"
+    page.good_remote(code, "--ranks 2 --background --name pair")
+    page.good("import farcell\nfarcell.find_run('pair').wait(30)")
+    assert page.good("%cluster logs pair").stdout == "alike\n[1] apart\n"
+    page.good("%cluster restart --on ranks=2")
+    assert page.good("%cluster logs pair").stdout == "alike\n[1] apart\n"
+    page.good("%cluster stop ranks=2")
+
+
 def test_cluster_help_and_typos(page: Page) -> None:
     assert "%cluster restart" in page.good("%cluster --help").stdout
     assert "--lines" in page.good("%cluster logs --help").stdout

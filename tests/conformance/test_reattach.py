@@ -151,7 +151,7 @@ def test_a_run_that_had_only_just_begun(own: Page, tmp_path: Path, flags: str) -
     """The kernel dies before it has told anybody of the run."""
     begun, go = tmp_path / "begun", tmp_path / "go"
     own.good_remote("import os, time", flags.partition("--background")[0])
-    own.begin_remote(
+    first = own.begin_remote(
         f"print('@0', flush=True)\nopen({str(begun)!r}, 'w').close()\n"
         f"while not os.path.exists({str(go)!r}): time.sleep(0.01)\nprint('@1')",
         flags,
@@ -162,7 +162,7 @@ def test_a_run_that_had_only_just_begun(own: Page, tmp_path: Path, flags: str) -
     assert "still running" in loaded.stdout
     go.touch()
     own.until(lambda: "@1" in loaded.text, loaded)
-    assert set(numbers(loaded.text)) == {0, 1}
+    assert set(numbers(first.text, loaded.text)) == {0, 1}
 
 
 def test_a_run_that_had_just_ended(own: Page) -> None:
@@ -176,3 +176,23 @@ def test_a_run_that_had_just_ended(own: Page) -> None:
     assert numbers(loaded.text) == []
     status = own.good("%cluster status").stdout
     assert "running on" not in status
+
+
+@pytest.mark.parametrize("flags", ["", "--ranks 2"])
+def test_the_logs_of_runs_of_the_kernel_before(own: Page, tmp_path: Path, flags: str) -> None:
+    own.good_remote("print('said before')", f"{flags} --background --name over")
+    own.good("import farcell\nfarcell.find_run('over').wait(30)")
+    counting = own.begin_remote(COUNTING.format(folder=str(tmp_path)), f"{flags} --name goes")
+    lose_kernel(own, counting, tmp_path)
+    own.restart()
+    own.good("%load_ext farcell")
+    assert own.good("%cluster logs over").stdout == "said before\n"
+    (tmp_path / "go").touch()
+    own.good("import farcell\nfarcell.find_run('goes').wait(30)")
+    last = own.value("last if isinstance(last, int) else min(last)")
+    told = numbers(own.good("%cluster logs goes").stdout)
+    assert [each for each in told if each <= int(last)] == list(range(int(last) + 1))
+    started = own.good_remote("print('new')", f"{flags} --background --name new")
+    own.good("farcell.find_run('3').wait(30)")
+    assert own.good("%cluster logs 3").stdout == "new\n"
+    assert started.ok

@@ -88,6 +88,7 @@ def record_of(report: pb.RunReport) -> RunRecord:
         number=report.number,
         name=report.name,
         logs=tuple(report.logs),
+        workers=tuple(report.workers),
     )
 
 
@@ -103,4 +104,5 @@ def report_message(record: RunRecord) -> pb.RunReport:
         number=record.number,
         name=record.name,
         logs=record.logs,
+        workers=record.workers,
     )

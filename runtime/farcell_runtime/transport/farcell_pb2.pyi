@@ -166,7 +166,7 @@ class StopRequest(_message.Message):
     def __init__(self, reason: _Optional[str] = ...) -> None: ...
 
 class RunReport(_message.Message):
-    __slots__ = ("run", "gang", "state", "label", "started_at_s", "ended_at_s", "cell_id", "number", "name", "logs", "epoch")
+    __slots__ = ("run", "gang", "state", "label", "started_at_s", "ended_at_s", "cell_id", "number", "name", "logs", "workers")
     RUN_FIELD_NUMBER: _ClassVar[int]
     GANG_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -177,7 +177,7 @@ class RunReport(_message.Message):
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     LOGS_FIELD_NUMBER: _ClassVar[int]
-    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    WORKERS_FIELD_NUMBER: _ClassVar[int]
     run: str
     gang: str
     state: str
@@ -188,8 +188,8 @@ class RunReport(_message.Message):
     number: int
     name: str
     logs: _containers.RepeatedScalarFieldContainer[int]
-    epoch: int
-    def __init__(self, run: _Optional[str] = ..., gang: _Optional[str] = ..., state: _Optional[str] = ..., label: _Optional[str] = ..., started_at_s: _Optional[float] = ..., ended_at_s: _Optional[float] = ..., cell_id: _Optional[str] = ..., number: _Optional[int] = ..., name: _Optional[str] = ..., logs: _Optional[_Iterable[int]] = ..., epoch: _Optional[int] = ...) -> None: ...
+    workers: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run: _Optional[str] = ..., gang: _Optional[str] = ..., state: _Optional[str] = ..., label: _Optional[str] = ..., started_at_s: _Optional[float] = ..., ended_at_s: _Optional[float] = ..., cell_id: _Optional[str] = ..., number: _Optional[int] = ..., name: _Optional[str] = ..., logs: _Optional[_Iterable[int]] = ..., workers: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Host(_message.Message):
     __slots__ = ("name", "cpus", "memory_bytes", "memory_used_bytes", "cpu_percent", "gpu_uuids")
