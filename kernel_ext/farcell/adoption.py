@@ -198,7 +198,8 @@ def _held(gang: Gang, sizes: dict[str, int]) -> str:
     if not names:
         return "no names"
     names.sort(key=lambda name: -sizes.get(name, 0))
-    told = [f"{name} {size_text(sizes[name])}" if name in sizes else name for name in names]
+    # Modules, functions and classes have no size of their own.
+    told = [f"{name} {size_text(sizes[name])}" if sizes.get(name) else name for name in names]
     return f"{len(names)} name{'' if len(names) == 1 else 's'} ({_few(told)})"
 
 

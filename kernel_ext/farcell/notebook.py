@@ -225,7 +225,9 @@ class Notebook:
         self._forget_gangs(f"{why} (%cluster attach {quoted(name)})", lost=False)
         self.cells.abandon()
         idle_s = snapshot.idle_stop_s
-        until = f", until it was without a kernel for {duration_text(idle_s)}" if idle_s else ""
+        until = (
+            f", until it has been without a kernel for {duration_text(idle_s)}" if idle_s else ""
+        )
         return f"let go of session {name!r}, which goes on{until}"
 
     # ---- gangs ------------------------------------------------------------------------------

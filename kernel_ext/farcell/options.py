@@ -249,7 +249,7 @@ CLUSTER = {
     "detach": Command(
         "%cluster detach",
         "Let go of the cluster: it goes on, with its runs, until %cluster attach comes back to\n"
-        "it, or it was without a kernel for its idle time.",
+        "it, or it has been without a kernel for its idle time.",
     ),
     "stop": Command(
         "%cluster stop", "Stop the cluster, or one gang, with all that lives on it.", (), "[GANG]"
