@@ -147,8 +147,7 @@ class Names:
             except BaseException:
                 self.refused(gang.name, shipment)
                 raise
-            known = {name: values.known_by(name) for name in shipment.reads}
-            self.provenance.read(shipment.reads, known)
+            self.provenance.read(shipment.reads, values.known_by(shipment.reads))
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
@@ -159,6 +158,7 @@ class Names:
     def arrived(self, gang: str, shipment: Shipment) -> None:
         """``gang`` has got ``shipment``."""
         self.directory.received(gang, (name for name in shipment.names if name in self.directory))
+        self.provenance.holds(gang, shipment.names)
 
     def refused(self, gang: str, shipment: Shipment) -> None:
         """``gang`` could not take ``shipment``, or was not sent it."""
@@ -204,6 +204,7 @@ class Names:
                 elif held_here and report.name in namespace:
                     self._shadows[report.name] = namespace[report.name]
                 namespace.pop(report.name, None)
+            self.provenance.holds(gang, (report.name for report in done.names))
             for name in done.deleted:
                 self.directory.deleted(gang, name)
                 self.provenance.deleted(name)
@@ -253,8 +254,7 @@ class Names:
             entry, holder = self.directory.entry(name), self.holder(name)
             if holder and self.gang_named(holder).alias(name, other):
                 report = pb.NameReport(name=other, type=entry.type_name, bound=True)
-                report.reads.extend(entry.reads)
-                report.module = entry.module
+                report.MergeFrom(pb.NameReport(reads=entry.reads, module=entry.module))
                 self.gang_changed(holder, pb.Done(names=[report]), other)
             else:
                 self.fetch([name], most_bytes=0)
@@ -271,7 +271,7 @@ class Names:
             self._here.record(self.shell.user_ns, [name])
 
     def lose(self, name: str, why: str) -> None:
-        """Have ``name`` be gone everywhere: what there is of it is older than what was lost."""
+        """Have ``name`` be gone: what there is of it is older than what was lost."""
         with self._lock:
             self.shell.user_ns.pop(name, None)
             self._shadows.pop(name, None)
@@ -304,15 +304,23 @@ class Names:
                 if isinstance(self.shell.user_ns.get(name), RemoteValue):
                     del self.shell.user_ns[name]
             self._here.record(self.shell.user_ns, handled + lost)
+            self.provenance.gang_gone(gang)
             self.provenance.lost(lost, back)
             return lost, back
 
-    def found(self, gang: str, names: Iterable[str]) -> None:
-        """``gang`` holds ``names`` from before this kernel."""
+    def found(self, gang: str, names: Iterable[str], *, known: bool) -> None:
+        """``gang`` holds ``names`` from before this kernel.
+
+        Args:
+            known: whether all is known that was changed there.
+        """
         with self._lock, self.provenance.beside("by a kernel before this one"):
             for name in names:
+                if known and self.provenance.was_deleted(name):
+                    self.directory.not_told(gang, [name])
+                    continue
                 self.directory.changed(gang, name)
-                self.provenance.changed(name, bound=True, here=False)
+                self.provenance.found(gang, name, known=known)
                 self.shell.user_ns.pop(name, None)
                 self._here.record(self.shell.user_ns, [name])
 

@@ -21,10 +21,11 @@ from farcell.late_output import LateOutput
 from farcell.listing import Listing
 from farcell.names import Names
 from farcell.options import runs_remotely
+from farcell.provenance_file import ProvenanceFile
 from farcell.reattachment import Reattachment
 from farcell.receipt import Receipts
 from farcell.recorder import Recorder
-from farcell.recovery import Recovery
+from farcell.recovery import Recovery, told_of_loss
 from farcell.reports import RunReports
 from farcell.stops import stops_held
 from farcell_runtime import codec, settings
@@ -60,7 +61,8 @@ class Notebook:
         limit_bytes = self._config.fetch_limit_bytes
         self.receipts = Receipts(shell, on=self._config.receipts)
         self.names = Names(shell, self._gang_named, self._pool, limit_bytes, self.receipts)
-        self._recorder = Recorder(shell, self.names.provenance)
+        self._memory = ProvenanceFile(self.names.provenance, self._folder)
+        self._recorder = Recorder(shell, self.names.provenance, self._memory.write)
         self._launch = launch
         self._session: Future[Session] | None = None
         self._gangs: dict[str, Gang] = {}
@@ -84,6 +86,7 @@ class Notebook:
             interrupt=self._interrupt_run,
             kill=self._kill_gang,
             is_there=lambda gang: self._gangs.get(gang.name) is gang,
+            settled=self._memory.settled,
         )
         self.inspection = Inspection(shell, self.names, self._gang_named, self._is_busy)
         self._listing = Listing(shell, self.names, self.inspection)
@@ -352,17 +355,8 @@ class Notebook:
             self._comms.gang_gone(gang)
             gang.lose_all(why)
             gang.close()
-        if lost := [each for each in lost if not each.startswith("_")]:
-            told = f"farcell: lost with gang {name}: {', '.join(lost)}"
-            if any(map(self.names.provenance.can_be_tried, lost)):
-                told += "; %cluster recover rebuilds what it can"
-            print(told, file=sys.stderr)
-        if back := [each for each in back if not each.startswith("_")]:
-            told = ", ".join(back[:8]) + (f" and {len(back) - 8} more" if len(back) > 8 else "")
-            print(
-                f"farcell: as before the cells on gang {name} that may have changed them: {told}",
-                file=sys.stderr,
-            )
+        for line in told_of_loss(name, lost, back, self.names.provenance):
+            print(line, file=sys.stderr)
 
     def _forget_gangs(self, why: str) -> None:
         for name in list(self._gangs):
@@ -386,7 +380,8 @@ class Notebook:
         self._gangs[gang.name] = gang
         self._shapes[gang.name] = shape
         if gang.names:
-            self.names.found(gang.name, gang.names)
+            known = self._memory.is_known(gang.name, next(reversed(gang.ended), ""))
+            self.names.found(gang.name, gang.names, known=known)
         return gang
 
     def reattach(self) -> None:
@@ -402,6 +397,7 @@ class Notebook:
         snapshot, self._found = self._found, None
         if snapshot is None:
             return
+        self._memory.read()
         gangs = {gang.name: gang for gang in snapshot.gangs if gang.state == "ready"}
         for placed in gangs.values():
             self._reattachment.begin(placed)
@@ -480,6 +476,11 @@ class Notebook:
     def _kill_gang(self, gang: Gang) -> None:
         with contextlib.suppress(FarcellError):
             self._session_now().restart(gang.name)
+
+    def _folder(self) -> str:
+        with contextlib.suppress(FarcellError):
+            return self._session_now().file.folder
+        return ""
 
     def _session_now(self) -> Session:
         future = self._session
