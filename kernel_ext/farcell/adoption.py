@@ -159,7 +159,7 @@ class Adoption:
         held = roster.read(first.log_folder)
         here = [n for n in held if n in namespace and names.directory.is_newest(KERNEL, n)]
         awaited = [name for name in held if name not in here]
-        names.found(placed.name, awaited)
+        names.found(placed.name, awaited, known=False)
         return awaited
 
     def _follow(self, report: pb.RunReport, placed: pb.Gang) -> None:

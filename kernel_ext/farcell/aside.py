@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from farcell.directory import KERNEL
 from farcell.names import Names
@@ -16,6 +16,11 @@ class Aside:
         self._values: dict[str, object] = {}
         self._beside: dict[str, str] = {}
         self._versions: dict[str, int] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """The names that were put aside."""
+        return {*self._versions}
 
     def take(self, names: Iterable[str]) -> None:
         """Put ``names`` aside, those that are not yet; they stay what they are for now."""
@@ -32,9 +37,9 @@ class Aside:
                 self._beside[name] = beside
             self._versions[name] = version
 
-    def put_back(self, names: Iterable[str] | None = None) -> None:
-        """Have ``names`` be what they were; all, if none are given."""
-        for name in list(self._versions) if names is None else names:
+    def put_back(self, names: Iterable[str]) -> None:
+        """Have ``names`` be what they were."""
+        for name in names:
             if name in self._values:
                 self._names.bind(name, self._values[name])
             elif self._beside[name] in self._names.directory:
@@ -43,8 +48,8 @@ class Aside:
                 continue  # it was lost meanwhile
             self._names.provenance.is_again(name, self._versions[name])
 
-    def end(self) -> None:
-        """Put all back, and keep nothing."""
-        self.put_back()
+    def end(self, without: Container[str]) -> None:
+        """Put all back but what is not wanted back, and keep nothing."""
+        self.put_back([name for name in self._versions if name not in without])
         for beside in self._beside.values():
             self._names.delete(beside)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 
 from farcell.durations import duration_text
+from farcell.gang import Gang
 from farcell.journal import RunJournal
 from farcell.reports import RunReports
 from farcell_runtime.config import Config
@@ -200,6 +201,27 @@ class Attachment:
         if future is None or not future.done():
             raise SessionLost("there is no cluster", hint="%cluster start")
         return future.result()
+
+    def folder(self) -> str:
+        """The session's folder; empty while there is none."""
+        with contextlib.suppress(FarcellError):
+            return self.now().file.folder
+        return ""
+
+    # What is for a session that may be over: whoever follows a run there hears of that by itself.
+
+    def report(self, report: pb.RunReport) -> None:
+        with contextlib.suppress(FarcellError):
+            self.now().report_run(report)
+
+    def interrupt(self, gang: str, run: str) -> None:
+        with contextlib.suppress(FarcellError):
+            self.now().interrupt(gang, run)
+
+    def kill(self, gang: Gang) -> None:
+        """Give a gang fresh workers."""
+        with contextlib.suppress(FarcellError):
+            self.now().restart(gang.name)
 
     def wait(self, timeout_s: float) -> None:
         """Wait for the session that is on its way.

@@ -44,6 +44,7 @@ class Cells:
         take_news: takes in what has become of gangs.
         interrupt: asks that a run on a gang, both by name, be interrupted.
         is_there: whether a gang has these workers still.
+        settled: is told of each run, with its gang's name, when its changes were taken in.
         kill: gives a gang fresh workers.
     """
 
@@ -64,6 +65,7 @@ class Cells:
         interrupt: Callable[[str, str], None],
         kill: Callable[[Gang], None],
         is_there: Callable[[Gang], bool],
+        settled: Callable[[str, str], None],
     ) -> None:
         self.last_gang = ""  # of the last run that failed, for %debug
         self.background: dict[int, BackgroundRun] = {}
@@ -82,6 +84,7 @@ class Cells:
         self._interrupt = interrupt
         self._kill = kill
         self._is_there = is_there
+        self._settled = settled
         self._shapes: dict[str, Shape] = {}
         self._ambients = Ambients()
         self._running: dict[str, Run] = {}
@@ -144,6 +147,7 @@ class Cells:
             if run.showed_result:
                 self._names.results.made(run.number, gang.name)
             self._ambients.take(gang, run.done.ambient)
+        self._settled(gang.name, run.id)
         self._take_news()
         if error is not None:
             if not isinstance(error, FarcellError):
@@ -260,12 +264,8 @@ class Cells:
         finally:
             self._over(run)
             self._reports.ended(run.id, error, run.log_numbers())
-            self._late.follow(
-                run.logs(),
-                self._comms.of(run.gang),
-                widgets=run.made_comms,
-                parent=background.parent,
-            )
+            logs, comms = run.logs(), self._comms.of(run.gang)
+            self._late.follow(logs, comms, widgets=run.made_comms, parent=background.parent)
         return error
 
     def _over(self, run: Run) -> None:
@@ -322,15 +322,14 @@ class Cells:
         else:
             # What it has set there stays there: the notebook has gone on meanwhile.
             self._ambients.forget(gang.name)
-            past = started.past
-            past.ended = ended_as(started.background.exception())
+            past, ended = started.past, ended_as(started.background.exception())
             past.took_s = started.background.elapsed_s
-            with self._names.provenance.settling(past):
+            with self._names.provenance.settling(past, ended):
                 lines = self.overlaps.take_in(gang, done, started.code, started.versions, number)
-            if lines:
-                past.once = "other cells changed the same names while it ran"
+            past.once = "other cells changed the same names while it ran" if lines else past.once
             if started.run.showed_result:
                 self._names.results.made(started.run.number, gang.name)
+        self._settled(gang.name, started.run.id)
         self._started.remove(started)
         self._tell(lines)
 
@@ -457,6 +456,7 @@ class Cells:
         except BaseException:
             self._names.refused(gang.name, shipment)
             raise
+        self._names.provenance.runs_as(header)
         self._ambients.told(gang, here)
         self._running[run.id] = run
         return run

@@ -11,11 +11,14 @@ from farcell.gang import Gang
 from farcell.names import Names
 
 
-def meet(names: Names, gang: Gang) -> list[str]:
+def meet(names: Names, gang: Gang, *, known: bool) -> list[str]:
     """Have the names that ``gang`` holds be the notebook's too.
 
     Of a name that the notebook has bound otherwise, it keeps its own value, and the gang's gets
     another name: nothing is lost that only one of them has.
+
+    Args:
+        known: whether all is known that was changed there.
 
     Returns:
         What the person at the notebook must be told.
@@ -25,7 +28,7 @@ def meet(names: Names, gang: Gang) -> list[str]:
         if name not in gang.names:
             directory.deleted(gang.name, name)  # by the run that it was in
     both = [n for n in gang.names if n in namespace and directory.is_newest(KERNEL, n)]
-    names.found(gang.name, [name for name in gang.names if name not in both])
+    names.found(gang.name, [name for name in gang.names if name not in both], known=known)
     if not both:
         return []
     ours = names.values_for(gang.name).digests(both)
@@ -37,7 +40,7 @@ def meet(names: Names, gang: Gang) -> list[str]:
             continue
         aside = _free_name(f"{name}_{re.sub(r'[^0-9a-zA-Z]', '_', gang.name)}", names, gang)
         gang.alias(name, aside)
-        names.found(gang.name, [aside])
+        names.found(gang.name, [aside], known=False)
         names.discard(gang.name, [name])
         told.append(
             f"the notebook has '{name}' too, and keeps it: the one of gang {gang.name} is {aside}"

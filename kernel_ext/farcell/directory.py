@@ -197,6 +197,21 @@ class Directory:
         self._to_forget.pop(place, None)
         return lost
 
+    def is_outdated(self, place: str, name: str, *, bound: bool, asked: bool) -> bool:
+        """Whether ``place`` tells of an older value of ``name`` than the newest, elsewhere.
+
+        Args:
+            bound: whether it was bound there, rather than perhaps changed.
+            asked: whether the cell that has run there was to touch it.
+        """
+        if name not in self or self.is_newest(place, name):
+            return False
+        if not bound:
+            # The cell was to bind it, and so was not sent it, and failed before it did.
+            return True
+        # A thread or task there bound it between cells, and the notebook did later.
+        return not asked and self.is_newest(KERNEL, name)
+
     def lose(self, name: str, why: str) -> None:
         """``name`` is gone; whoever holds what there is of it is to delete that."""
         if name in self._entries:

@@ -149,8 +149,7 @@ class Names:
             except BaseException:
                 self.refused(gang.name, shipment)
                 raise
-            known = {name: values.known_by(name) for name in shipment.reads}
-            self.provenance.read(shipment.reads, known)
+            self.provenance.read(shipment.reads, values.known_by(shipment.reads))
         return shipment
 
     def preview(self, gang: str, code: str) -> Shipment:
@@ -161,6 +160,7 @@ class Names:
     def arrived(self, gang: str, shipment: Shipment) -> None:
         """``gang`` has got ``shipment``."""
         self.directory.received(gang, (name for name in shipment.names if name in self.directory))
+        self.provenance.holds(gang, shipment.names)
 
     def refused(self, gang: str, shipment: Shipment) -> None:
         """``gang`` could not take ``shipment``, or was not sent it."""
@@ -182,12 +182,14 @@ class Names:
             return
         with self._lock, self.provenance.beside("" if code else "by a widget's handler"):
             namespace = self.shell.user_ns
-            values, mentions = self.values_for(gang), mentioned(code)
+            values, asked = self.values_for(gang), mentioned(code) | set(RESULTS)
             values.doubt(report.name for report in done.names)
             values.forget(done.deleted)
             looked_at = self._reading.looked_at_there(code, done)
             for report in done.names:
-                if self._is_outdated(gang, report, mentions):
+                if self.directory.is_outdated(
+                    gang, report.name, bound=report.bound, asked=report.name in asked
+                ):
                     values.forget([report.name])
                     continue
                 held_here = self.directory.is_newest(KERNEL, report.name)
@@ -208,24 +210,13 @@ class Names:
                 elif held_here and report.name in namespace:
                     self._shadows[report.name] = namespace[report.name]
                 namespace.pop(report.name, None)
+            self.provenance.holds(gang, (report.name for report in done.names))
             for name in done.deleted:
                 self.directory.deleted(gang, name)
                 self.provenance.deleted(name)
                 namespace.pop(name, None)
                 self._shadows.pop(name, None)
             self._here.record(namespace, [*(each.name for each in done.names), *done.deleted])
-
-    def _is_outdated(self, gang: str, report: pb.NameReport, mentions: set[str]) -> bool:
-        """Whether ``report`` is of an older value than the newest, which is elsewhere."""
-        name = report.name
-        if name not in self.directory or self.directory.is_newest(gang, name):
-            return False
-        if not report.bound:
-            # The cell was to bind it, and so was not sent it, and failed before it did.
-            return True
-        # A thread or task there bound it between cells, and the notebook did later.
-        unasked = name not in mentions and name not in RESULTS
-        return unasked and self.directory.is_newest(KERNEL, name)
 
     def delete(self, name: str) -> None:
         """Delete ``name`` wherever it is."""
@@ -241,8 +232,7 @@ class Names:
             entry, holder = self.directory.entry(name), self.holder(name)
             if holder and self.gang_named(holder).alias(name, other):
                 report = pb.NameReport(name=other, type=entry.type_name, bound=True)
-                report.reads.extend(entry.reads)
-                report.module = entry.module
+                report.MergeFrom(pb.NameReport(reads=entry.reads, module=entry.module))
                 self.gang_changed(holder, pb.Done(names=[report]), other)
             else:
                 self.fetch([name], most_bytes=0)
@@ -259,7 +249,7 @@ class Names:
             self._here.record(self.shell.user_ns, [name])
 
     def lose(self, name: str, why: str) -> None:
-        """Have ``name`` be gone everywhere: what there is of it is older than what was lost."""
+        """Have ``name`` be gone: what there is of it is older than what was lost."""
         with self._lock:
             self.shell.user_ns.pop(name, None)
             self._shadows.pop(name, None)
@@ -292,6 +282,7 @@ class Names:
                 if isinstance(self.shell.user_ns.get(name), RemoteValue):
                     del self.shell.user_ns[name]
             self._here.record(self.shell.user_ns, handled + lost)
+            self.provenance.gang_gone(gang)
             self.provenance.lost(lost, back)
             return lost, back
 
@@ -310,12 +301,19 @@ class Names:
                     namespace.pop(name, None)
                     self._here.record(namespace, [name])
 
-    def found(self, gang: str, names: Iterable[str]) -> None:
-        """``gang`` holds ``names`` from before this kernel."""
+    def found(self, gang: str, names: Iterable[str], *, known: bool) -> None:
+        """``gang`` holds ``names`` from before this kernel.
+
+        Args:
+            known: whether all is known that was changed there.
+        """
         with self._lock, self.provenance.beside("by a kernel before this one"):
             for name in names:
+                if known and self.provenance.was_deleted(name):
+                    self.directory.not_told(gang, [name])
+                    continue
                 self.directory.changed(gang, name)
-                self.provenance.changed(name, bound=True, here=False)
+                self.provenance.found(gang, name, known=known)
                 self.shell.user_ns.pop(name, None)
                 self._here.record(self.shell.user_ns, [name])
 

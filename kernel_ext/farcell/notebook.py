@@ -26,6 +26,7 @@ from farcell.losses import losses
 from farcell.names import Names
 from farcell.options import runs_remotely
 from farcell.project_code import ProjectCode
+from farcell.provenance_file import ProvenanceFile
 from farcell.receipt import Receipts
 from farcell.recorder import Recorder
 from farcell.recovery import Recovery
@@ -64,7 +65,7 @@ class Notebook:
     def __init__(self, shell: Any, key: str, path: str, launch: Launch | None = None) -> None:
         self.shell = shell
         self.key = key
-        self._reports = RunReports(self._report)
+        self._reports = RunReports(lambda report: self._attachment.report(report))
         self._attachment = Attachment(key, path, launch, self._heard, self._reports)
         self._pool = Pool(tempfile.gettempdir(), _MOST_FREE_BYTES)
         config = self._attachment.config
@@ -73,14 +74,17 @@ class Notebook:
         self.names = Names(
             shell, self._gang_named, self._pool, config.fetch_limit_bytes, self.receipts
         )
-        self._recorder = Recorder(shell, self.names.provenance)
+        self._memory = ProvenanceFile(self.names.provenance, self._attachment.folder)
+        self._recorder = Recorder(shell, self.names.provenance, self._memory.write)
         self._gangs: dict[str, Gang] = {}
         self._shapes: dict[str, Shape] = {}
         self._news: list[News] = []
         self._lock = threading.RLock()
         self._tracebacks = TracebackHook(shell, self.receipts.show)
         self._late = LateOutput(shell)
-        self._comms = Comms(shell, self._late, busy=self._is_busy, interrupt=self._interrupt_run)
+        self._comms = Comms(
+            shell, self._late, busy=self._is_busy, interrupt=self._attachment.interrupt
+        )
         self.cells = Cells(
             shell,
             self.names,
@@ -93,9 +97,10 @@ class Notebook:
             config=lambda: self._attachment.config,
             take_changes=self._take_changes,
             take_news=self._take_news,
-            interrupt=self._interrupt_run,
-            kill=self._kill_gang,
+            interrupt=self._attachment.interrupt,
+            kill=self._attachment.kill,
             is_there=lambda gang: self._gangs.get(gang.name) is gang,
+            settled=self._memory.settled,
         )
         self.inspection = Inspection(shell, self.names, self._gang_that_answers, self._is_busy)
         self._listing = Listing(shell, self.names, self.inspection)
@@ -107,7 +112,7 @@ class Notebook:
             connect=self._talk_to,
             is_there=self._is_there,
             register=self._take_found,
-            report=self._report,
+            report=self._attachment.report,
         )
 
     # ---- beginnings and ends ----------------------------------------------------------------
@@ -415,7 +420,8 @@ class Notebook:
         session = self._attachment.now()
         self.code.joined(gang, session.file.token, session.tenure)
         if gang.names:
-            for told in meet(self.names, gang):
+            known = self._memory.is_known(gang.name, next(reversed(gang.ended), ""))
+            for told in meet(self.names, gang, known=known):
                 print(f"farcell: {told}", file=sys.stderr)
         return gang
 
@@ -429,6 +435,7 @@ class Notebook:
         """Take in what the session held before this kernel came to it."""
         found = self._attachment.take_found()
         if found is not None:
+            self._memory.read()
             self.names.observe(self.cells.code)
             self._adoption.begin(*found)
 
@@ -473,24 +480,11 @@ class Notebook:
         known = self._gangs.get(gang)
         return self._adoption.epoch(gang) if known is None else known.epoch
 
-    def _interrupt_run(self, gang: str, run: str) -> None:
-        # If the session is over, whoever follows the run hears of that by itself.
-        with contextlib.suppress(FarcellError):
-            self._attachment.now().interrupt(gang, run)
-
     def _is_busy_named(self, name: str) -> bool:
         return self._adoption.is_waiting(name) or self._is_busy(self._gangs[name])
 
     def _is_busy(self, gang: Gang) -> bool:
         return self.cells.is_busy(gang)
-
-    def _kill_gang(self, gang: Gang) -> None:
-        with contextlib.suppress(FarcellError):
-            self._attachment.now().restart(gang.name)
-
-    def _report(self, report: pb.RunReport) -> None:
-        with contextlib.suppress(FarcellError):
-            self._attachment.now().report_run(report)
 
 
 def check_gang(name: str, known: list[str]) -> None:

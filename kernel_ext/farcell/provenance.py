@@ -23,7 +23,8 @@ class PastRun:
     Attributes:
         number: grows from run to run.
         prompt: the number that the notebook shows beside the cell.
-        source: the cell as typed, with its ``%%remote`` line.
+        source: the cell as typed.
+        header: its ``%%remote`` line as it was carried out, if it has one.
         reads: the names that it read, with their versions then.
         known_by: what the values of some of them were known by (see ``Values``).
         made: the names that it has bound.
@@ -32,11 +33,13 @@ class PastRun:
         took_s: how long it ran.
         ended: how, if not well: ``failed``, or ``was stopped``.
         once: why it can't be run again; empty if it can.
+        earlier: whether a kernel before this one has run it.
     """
 
     number: int
     prompt: int
     source: str
+    header: str = ""
     reads: dict[str, int] = field(default_factory=dict)
     known_by: dict[str, object] = field(default_factory=dict)
     made: set[str] = field(default_factory=set)
@@ -45,11 +48,12 @@ class PastRun:
     took_s: float = 0.0
     ended: str = ""
     once: str = ""
+    earlier: bool = False
 
     @property
     def label(self) -> str:
         """What it is called in messages."""
-        return f"In[{self.prompt}]"
+        return f"In[{self.prompt}]{' before the restart' if self.earlier else ''}"
 
     @property
     def changes(self) -> set[str]:
@@ -64,6 +68,10 @@ class Provenance:
         self._runs: dict[int, PastRun] = {}
         self._there: dict[str, int] = {}  # the versions of the names that there are
         self._lost: dict[str, int] = {}  # the newest versions of names that are gone, or older now
+        self._former: dict[str, int] = {}  # what a kernel before this one had
+        self._former_deleted: frozenset[str] = frozenset()
+        self._held: dict[str, dict[str, int]] = {}  # the versions that gangs have
+        self._unwritten: set[str] = set()  # names that something has happened to
         self._aside: dict[str, int] = {}  # the versions that the notebook keeps of others' names
         self._makers: dict[int, str] = {}  # of versions that no run has made
         self._current: PastRun | None = None
@@ -95,13 +103,14 @@ class Provenance:
             A run of its own, that has read what the cell has. Its end is to be ``settled``.
         """
         current = self._current or PastRun(0, 0, "")
-        return PastRun(
-            0, current.prompt, current.source, dict(current.reads), dict(current.known_by)
-        )
+        run = PastRun(0, current.prompt, current.source, current.header)
+        run.reads, run.known_by = dict(current.reads), dict(current.known_by)
+        return run
 
     @contextlib.contextmanager
-    def settling(self, run: PastRun) -> Iterator[None]:
-        """What changes meanwhile is of a run that has ended in the background."""
+    def settling(self, run: PastRun, ended: str = "") -> Iterator[None]:
+        """What changes meanwhile is of a run that has ended so in the background."""
+        run.ended = ended
         run.number = self._number_before_current()
         run.reads = {name: v for name, v in run.reads.items() if v < run.number}
         with self._as(run, again=False):
@@ -131,6 +140,11 @@ class Provenance:
             yield
         finally:
             self._beside = before
+
+    def runs_as(self, header: str) -> None:
+        """The run is that of a remote cell with this line."""
+        if self._current is not None and not self._again:
+            self._current.header = header
 
     def happens_once(self, why: str) -> None:
         """The run can't be run again."""
@@ -175,8 +189,37 @@ class Provenance:
         elif was_here:
             self._aside[name] = before
         self._there[name] = number
-        if self._lost.get(name, 0) <= number:
-            self._lost.pop(name, None)
+        self._unwritten.add(name)
+        self._not_missed(name, number)
+
+    def holds(self, gang: str, names: Iterable[str]) -> None:
+        """``gang`` has the newest version of ``names``."""
+        held = self._held.setdefault(gang, {})
+        for name in names:
+            if (version := self._there.get(name)) is not None and held.get(name) != version:
+                held[name] = version
+                self._unwritten.add(name)
+
+    def gang_gone(self, gang: str) -> None:
+        """``gang`` is gone, with all that it had."""
+        self._unwritten.update(self._held.pop(gang, ()))
+
+    def _not_missed(self, name: str, number: int) -> None:
+        for missed in (self._lost, self._former):
+            if missed.get(name, 0) <= number:
+                missed.pop(name, None)
+
+    def found(self, gang: str, name: str, *, known: bool) -> None:
+        """``gang`` has ``name`` from a kernel before this one.
+
+        Args:
+            known: whether all is known that was changed there.
+        """
+        held = self._held.get(gang, {}).get(name)
+        if known and held is not None and held == self._former.get(name):
+            self._there[name] = self._former.pop(name)
+        else:
+            self.changed(name, bound=True, here=False)
 
     def _note(self, run: PastRun, name: str, before: int, *, bound: bool) -> None:
         run.deleted.discard(name)
@@ -190,11 +233,13 @@ class Provenance:
         run = self._current
         self._there.pop(name, None)
         self._aside.pop(name, None)
+        self._unwritten.add(name)
+        for held in self._held.values():
+            held.pop(name, None)
         if run is not None and not self._beside and not self._again:
             run.deleted.add(name)
             run.made.discard(name)
-        if run is None or self._lost.get(name, 0) <= run.number:
-            self._lost.pop(name, None)
+        self._not_missed(name, self._latest if run is None else run.number)
 
     def lost(self, lost: Iterable[str], back: Iterable[str] = ()) -> None:
         """A gang is gone: what it alone had, and what is as it was before its cells."""
@@ -215,10 +260,12 @@ class Provenance:
         """``name`` has once more the value of ``version``, which is what it shall have."""
         self._there[name] = version
         self._aside.pop(name, None)
+        self._unwritten.add(name)
 
     def is_rebuilt(self, name: str) -> None:
         """What was lost of ``name`` is not missed any more."""
         self._lost.pop(name, None)
+        self._former.pop(name, None)
 
     # ---- what is known ----------------------------------------------------------------------
 
@@ -235,8 +282,12 @@ class Provenance:
         return self._there.get(name)
 
     def version_lost(self, name: str) -> int | None:
-        """The version of ``name`` that was lost, if it was."""
-        return self._lost.get(name)
+        """The version of ``name`` that was lost, with a worker or a kernel, if it was."""
+        return self._lost.get(name, self._former.get(name))
+
+    def was_deleted(self, name: str) -> bool:
+        """Whether a kernel before this one has deleted ``name``."""
+        return name in self._former_deleted
 
     def names_lost(self) -> list[str]:
         """The names that are gone."""
@@ -250,6 +301,57 @@ class Provenance:
         """Whether ``name`` was lost, and the run that made it can be run again."""
         run = self._runs.get(self._lost.get(name, 0))
         return run is not None and not run.once
+
+    # ---- for another kernel -----------------------------------------------------------------
+
+    def runs_after(self, number: int) -> list[PastRun]:
+        """The runs with larger numbers."""
+        found: list[PastRun] = []
+        for run in reversed(self._runs.values()):
+            if run.number <= number:
+                break
+            found.append(run)
+        return found[::-1]
+
+    def take_unwritten(self, *, all_: bool = False) -> dict[str, tuple[int, dict[str, int]]]:
+        """What has become of names since the last call, or all there is to tell.
+
+        Returns:
+            For each name its newest version, be that lost; 0 if there is no such name any more. And
+            the versions that gangs have.
+        """
+        names, self._unwritten = self._unwritten, set()
+        if all_:
+            names = {*self._former, *self._there, *self._lost}
+        found: dict[str, tuple[int, dict[str, int]]] = {}
+        for name in names:
+            each = (known.get(name, 0) for known in (self._lost, self._there, self._former))
+            version = next((number for number in each if number), 0)
+            held = {gang: has[name] for gang, has in self._held.items() if name in has}
+            found[name] = version, held
+        return found
+
+    def restore(
+        self,
+        runs: Iterable[PastRun],
+        versions: Mapping[str, tuple[int, dict[str, int]]],
+        makers: Mapping[int, str],
+    ) -> bool:
+        """Remember what a kernel before this one has written; false once a cell has run here."""
+        if self._runs or self._current is not None:
+            return False
+        self._runs = {run.number: run for run in runs}
+        first = max([*self._runs, *(version for version, _ in versions.values()), *makers, 0])
+        self._there = {name: first + version for name, version in self._there.items()}
+        self._makers = {first + number: maker for number, maker in self._makers.items()}
+        self._makers |= makers
+        self._former = {n: v for n, (v, _) in versions.items() if v and n not in self._there}
+        self._former_deleted = frozenset(name for name, (v, _) in versions.items() if not v)
+        for name, (_, held) in versions.items():
+            for gang, version in held.items():
+                self._held.setdefault(gang, {})[name] = version
+        self._latest += first
+        return True
 
     # ---- numbers ----------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
+from collections.abc import Callable
 from typing import Any
 
 from farcell.options import runs_remotely
@@ -17,9 +18,14 @@ _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 class Recorder:
-    """Tells the provenance which cells run, how long that takes and how they end."""
+    """Tells the provenance which cells run, how long that takes and how they end.
 
-    def __init__(self, shell: Any, provenance: Provenance) -> None:
+    Args:
+        kept: called after each cell, when there is something to be kept.
+    """
+
+    def __init__(self, shell: Any, provenance: Provenance, kept: Callable[[], None]) -> None:
+        self._kept = kept
         self._shell = shell
         self._provenance = provenance
         self._run: PastRun | None = None
@@ -45,6 +51,7 @@ class Recorder:
             if runs_remotely(run.source) or not run.changes
             else _once(run.source, self._shell.transform_cell),
         )
+        self._kept()
 
 
 def ended_as(error: BaseException | None) -> str:

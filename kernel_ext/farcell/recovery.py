@@ -90,13 +90,16 @@ class Recovery:
             What is rebuilt and what is not.
 
         Raises:
-            UsageError: if nothing can be rebuilt.
+            UsageError: if nothing can be rebuilt, or what must run again has changed since.
             ObjectLost: if a cell fails; those after it are not run.
             KeyboardInterrupt: if one was stopped.
         """
         if not self.plan.names:
             raise UsageError(f"nothing can be rebuilt\n{self!r}", hint="run the cells by hand")
+        if plan_of(self._past, self._asked, self._known) != self.plan:
+            raise UsageError("the notebook has gone on since this was planned", hint="plan it anew")
         aside = Aside(self._names)
+        there = {n for n in self.plan.changed if self._past.version(n) is not None}
         current: PastRun | None = None
         failure: BaseException | None = None
         self._cells.cell_begins("")
@@ -104,7 +107,7 @@ class Recovery:
             for step in self.plan.steps:
                 current = step.run
                 aside.put_back(step.puts_back)
-                aside.take(sorted(current.changes & self.plan.kept))
+                aside.take(sorted(current.changes & there))
                 print(f"farcell: {current.label} again: {_code_line(current)}", flush=True)
                 with self._past.again(current):
                     self._run(current)
@@ -112,8 +115,7 @@ class Recovery:
         except BaseException as error:
             failure = error
         with stops_held():
-            aside.end()
-            told = self._settle(current)
+            told = self._settle(aside, current)
         if failure is None:
             return told
         if isinstance(failure, KeyboardInterrupt):
@@ -129,12 +131,11 @@ class Recovery:
 
     def _run(self, run: PastRun) -> None:
         if runs_remotely(run.source):
-            header, _, code = run.source.lstrip().partition("\n")
-            options = REMOTE.parse(split(header.removeprefix("%%remote")))
+            code = run.source.lstrip().partition("\n")[2]
+            options = _options(run)
+            timeout_s = options["timeout"]
             try:
-                self._cells.run(
-                    shape_asked(options), code, header=header, timeout_s=options["timeout"]
-                )
+                self._cells.run(shape_asked(options), code, header=run.header, timeout_s=timeout_s)
             except Exception as error:
                 self._receipts.show()
                 show(self._shell, error)
@@ -149,18 +150,20 @@ class Recovery:
         if failure is not None:
             raise _Failed(failure)
 
-    def _settle(self, failed: PastRun | None) -> str:
+    def _settle(self, aside: Aside, failed: PastRun | None) -> str:
         """Take out what is not to be there, and say what came of it all."""
         half = set() if failed is None else failed.changes
-        rebuilt = []
-        for name, version in self.plan.names.items():
-            if self._past.version(name) == version and name not in half:
-                self._past.is_rebuilt(name)
-                rebuilt.append(name)
-        for name, why in self._why_lost.items():
-            older = name not in rebuilt and self._past.version(name) is not None
-            if older and self._past.version_lost(name) is not None:
-                self._names.lose(name, why)
+        rebuilt = [
+            name
+            for name, version in self.plan.names.items()
+            if self._past.version(name) == version and name not in half
+        ]
+        aside.end(rebuilt)
+        for name in rebuilt:
+            self._past.is_rebuilt(name)
+        for name in self.plan.changed - aside.names - {*rebuilt, *self.plan.deleted}:
+            if self._past.version(name) is not None:
+                self._names.lose(name, self._why_lost.get(name, "the kernel that had it is gone"))
         for name in self.plan.deleted:
             self._names.delete(name)
         told = f"rebuilt: {_listed(rebuilt)}" if rebuilt else "nothing is rebuilt"
@@ -176,10 +179,7 @@ class Recovery:
         return pieces.digest(name) if name in pieces.sizes else None
 
     def _row(self, run: PastRun) -> tuple[str, ...]:
-        where = "here"
-        if runs_remotely(run.source):
-            line = run.source.lstrip().partition("\n")[0].removeprefix("%%remote")
-            where = shape_asked(REMOTE.parse(split(line))).gang
+        where = shape_asked(_options(run)).gang if runs_remotely(run.source) else "here"
         made = _listed(run.made)
         if touched := _listed(run.touched.keys() & self.plan.names.keys()):
             made += f"{', ' if made else ''}changes {touched}"
@@ -192,6 +192,10 @@ class Recovery:
             f"as before the lost cells that may have changed them: {_listed(older)}; "
             "named, they are made again too"
         ]
+
+
+def _options(run: PastRun) -> dict[str, Any]:
+    return REMOTE.parse(split(run.header.removeprefix("%%remote")))
 
 
 def _code_line(run: PastRun) -> str:

@@ -46,6 +46,11 @@ class Plan:
     cannot: Mapping[str, str]
     caveats: Mapping[str, str]
 
+    @property
+    def changed(self) -> set[str]:
+        """The names that steps change."""
+        return {name for step in self.steps for name in step.run.changes}
+
 
 def plan_of(
     past: Provenance, names: Collection[str] = (), known: Known = lambda name: None

@@ -165,9 +165,9 @@ class Values:
         here = pieces.plain.keys() | pieces.pickles.keys()
         return [name for name in names if name not in here or self._differs(pieces, name)]
 
-    def known_by(self, name: str) -> Digest | bytes | None:
-        """What the value that both sides have of ``name`` is known by, if they have one."""
-        return self._synced.get(name)
+    def known_by(self, names: Iterable[str]) -> dict[str, Digest | bytes]:
+        """What the values of those of ``names`` that both sides have are known by."""
+        return {name: self._synced[name] for name in names if name in self._synced}
 
     def digests(self, names: Iterable[str]) -> dict[str, str]:
         """What the values of ``names`` that can be pickled are known by."""

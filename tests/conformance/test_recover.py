@@ -235,6 +235,15 @@ def test_ranks(page: Page) -> None:
     assert page.value("share") == "Ranks([10, 11])"
 
 
+def test_the_line_of_a_remote_cell_is_that_of_then(page: Page) -> None:
+    page.good("ranks = 2")
+    page.good_remote("import os\nrank = int(os.environ['RANK'])", "--ranks $ranks")
+    page.good("ranks = 1")
+    lose(page, "--ranks 2")
+    assert again(recover(page)) == [2]
+    assert page.value("rank") == "Ranks([0, 1])"
+
+
 def test_two_gangs(page: Page) -> None:
     page.good_remote("a = [1]", "--on one")
     page.good_remote("b = [*a, 2]", "--on two")
@@ -275,3 +284,42 @@ def test_for_programs(page: Page) -> None:
     )
     assert page.value("recovery.run()") == "'rebuilt: x'"
     assert page.value("x") == "1"
+    late = page.run("recovery.run()")
+    assert late.error == "UsageError"
+    assert "the notebook has gone on" in late.message
+
+
+def test_a_kernel_that_was_restarted_knows_what_the_one_before_has_run(page: Page) -> None:
+    page.good("n = 3")
+    page.good_remote("xs = list(range(n))")
+    page.good_remote("model = [sum(xs)]")
+    page.good("del n")
+    page.restart()
+    page.load()
+    assert page.value("model") == "[3]"
+    page.good_remote("later = model + [4]")
+    lose(page)
+    cell = page.good("%cluster recover later --dry-run")
+    assert "In[3] before the restart" not in cell.stdout  # its model was fetched
+    assert again(recover(page, "later")) == [2]
+    cell = page.good("%cluster recover xs --yes")
+    assert "In[2] before the restart again: xs = list(range(n))" in cell.stdout, cell.describe()
+    assert page.value("xs, later") == "([0, 1, 2], [3, 4])"
+    assert page.run("n").error == "NameError"
+
+
+def test_of_what_ran_when_the_kernel_died_nothing_is_known(page: Page, tmp_path: Path) -> None:
+    page.good_remote("xs = [1]")
+    cell = page.begin_remote(
+        "import os, time\nprint('@go', flush=True)\n"
+        "while not os.path.exists('go'): time.sleep(0.01)\nxs.append(2)"
+    )
+    page.until_text(cell, "@go")
+    time.sleep(0.5)  # reports of runs are told a little later
+    page.restart()
+    (page.folder / "go").touch()
+    page.load()
+    page.good_remote("pass")  # waits for that run
+    lose(page)
+    told = page.good("%cluster recover --dry-run").stdout
+    assert "xs: it was made by a kernel before this one" in told
