@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from farcell_runtime.reload.codes import compiled
+from farcell_runtime.reload.functions import Functions
 from farcell_runtime.reload.journal import Journal
 
 ABSENT = object()
@@ -39,7 +40,15 @@ class ModuleBody:
 
     prefix = ""
 
-    def __init__(self, module: types.ModuleType, path: str, flags: int, journal: Journal) -> None:
+    def __init__(
+        self,
+        module: types.ModuleType,
+        path: str,
+        flags: int,
+        journal: Journal,
+        functions: Functions,
+    ) -> None:
+        self._functions = functions
         self.module = module
         self.path = path
         self.flags = flags
@@ -54,7 +63,9 @@ class ModuleBody:
 
     def compile(self, node: ast.stmt, offset: int) -> types.CodeType:
         """The code of the module, if it were this statement alone."""
-        return compiled([node], self.path, self.flags, offset)
+        code = compiled([node], self.path, self.flags, offset)
+        self._functions.ignore(code)
+        return code
 
     def run(self, node: ast.stmt, offset: int) -> dict[str, Any]:
         """Run a statement; what it has bound, by name."""

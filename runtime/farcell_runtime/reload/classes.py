@@ -13,6 +13,7 @@ from farcell_runtime.reload import enums
 from farcell_runtime.reload.bodies import ABSENT, Body
 from farcell_runtime.reload.codes import compiled, function_pairs, inner
 from farcell_runtime.reload.difference import Kind, Pair, match
+from farcell_runtime.reload.names import mangled
 from farcell_runtime.reload.references import instances, redirect
 from farcell_runtime.reload.statements import Function, Placed, Statement, outline
 from farcell_runtime.reload.update import Entry, Tools, Update
@@ -66,7 +67,7 @@ class ClassBody:
 
     def value_of(self, name: str) -> Any:
         """What the class itself binds a name to, or ``ABSENT``."""
-        return vars(self._cls).get(name, ABSENT)
+        return vars(self._cls).get(mangled(name, self._cls.__name__), ABSENT)
 
     def compile(self, node: ast.stmt, offset: int) -> types.CodeType:
         """The code of the class's body, if it were this statement alone."""
@@ -77,6 +78,7 @@ class ClassBody:
             shell.body = [node]
             node = ast.copy_location(shell, node)
         code = compiled([node], self._tools.path, self._tools.flags, offset)
+        self._tools.functions.ignore(code)
         for name in names:
             code = next(each for each in inner(code) if each.co_name == name)
         return code
@@ -95,6 +97,7 @@ class ClassBody:
     def bind(self, name: str, value: object) -> None:
         """Bind a name of the class, or delete it where the value is ``ABSENT``."""
         journal = self._tools.journal
+        name = mangled(name, self._cls.__name__)
         if vars(self._cls).get(name, ABSENT) is value:
             return
         if value is ABSENT:
@@ -129,13 +132,13 @@ def remake(tools: Tools, outer: Body, entry: Entry, cls: type, fresh: set[str]) 
     tools.changed.append(cls.__qualname__)
     made = outer.run(new, entry.new.offset)[new.name]
     kept = {
-        name
+        mangled(name, new.name)
         for pair in pairs
         if pair.kind is Kind.SAME and not isinstance(pair.new.statement.node, Function)
         for name in pair.new.statement.names.binds
         if not pair.new.statement.names.reads & fresh
     }
-    gone = {name for each in before for name in each.statement.names.binds}
+    gone = {mangled(name, new.name) for each in before for name in each.statement.names.binds}
     if isinstance(made, type) and (made.__qualname__ == cls.__qualname__):
         now = pour(tools, cls, made, kept, gone)
         outer.bind(new.name, now)

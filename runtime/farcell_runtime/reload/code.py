@@ -7,6 +7,7 @@ import linecache
 import sys
 import threading
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ class Code:
         self._modules: dict[str, Tracked] = {}
         # Namespaces that are no module's, such as the notebook's, by id.
         self._followers: dict[int, tuple[dict[str, Any], list[Import]]] = {}
+        self._hooks: list[Callable[[tuple[Any, ...]], None]] = []
         self._lock = threading.RLock()
         self._open: Prepared | None = None
 
@@ -53,6 +55,13 @@ class Code:
             _, imports = self._followers.setdefault(id(namespace), (namespace, []))
             imports += [each for each in found if each.name and each not in imports]
 
+    def renew(self, hook: Callable[[tuple[Any, ...]], None]) -> None:
+        """Have ``hook`` called after each edit with the functions that run other code now.
+
+        For what is compiled of functions and kept: it can be thrown away, or made anew.
+        """
+        self._hooks.append(hook)
+
     def source_of(self, module: str) -> bytes | None:
         """The source that a module runs now; None if it isn't tracked."""
         known = self._modules.get(module)
@@ -81,10 +90,12 @@ class Code:
             if not keep:
                 transaction.abort()
                 return
-            transaction.commit()
+            failed = transaction.commit()
             for file in prepared._edit.files:
                 self._settle(file, transaction)
-            prepared.notes += migration.migrate(transaction.migrating)
+            failed += migration.migrate(transaction.migrating)
+            failed += migration.renew(self._hooks, transaction.functions)
+            prepared.notes += tuple(dict.fromkeys(failed))
 
     def _settle(self, file: File, transaction: Transaction) -> None:
         if file.source is None:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from farcell_runtime.reads import ATOMS, cell_parts
-from farcell_runtime.reload.codes import is_function
+from farcell_runtime.reload.codes import inner, is_function
 
 _MOST_ITEMS = 1000  # of one container
 _MOST_OBJECTS = 50_000
@@ -37,6 +37,7 @@ class Functions:
         self.compiled: list[Any] = []  # dispatchers that hold machine code, as numba's
         self.wrappers: list[Any] = []  # what shows another function's docstring
         self._searched = False
+        self._new: dict[int, types.CodeType] = {}
         self._walk([*self._namespace.values(), *known])
         self._unseen = self._count()
 
@@ -104,12 +105,20 @@ class Functions:
 
     def _note(self, function: Any) -> None:
         code = function.__code__
+        if id(code) in self._new:
+            return
         functions = self.on.get(id(code))
         if functions is None:
             self.on[id(code)] = [function]
             self.codes.setdefault((code.co_qualname, code.co_firstlineno), []).append(code)
         elif not any(each is function for each in functions):
             functions.append(function)
+
+    def ignore(self, code: types.CodeType) -> None:
+        """Leave out what runs code that this very edit has made."""
+        self._new[id(code)] = code
+        for each in inner(code):
+            self.ignore(each)
 
     # -- by code --------------------------------------------------------------------------
 

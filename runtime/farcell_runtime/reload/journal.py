@@ -98,10 +98,16 @@ class Journal:
         taken, self._taken = self._steps[: self._taken], 0
         _take(undo for _, undo in reversed(taken))
 
-    def commit(self) -> None:
-        """Take all steps."""
+    def commit(self) -> list[str]:
+        """Take all steps; what failed of those that can't be undone."""
         self.flush()
-        _take(self._last)
+        failed = []
+        for function, *arguments in self._last:
+            try:
+                function(*arguments)
+            except Exception as error:
+                failed.append(f"{function!r} failed: {type(error).__name__}: {error}")
+        return failed
 
 
 def _take(steps: Iterable[Step]) -> None:

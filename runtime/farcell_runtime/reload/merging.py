@@ -12,6 +12,10 @@ from farcell_runtime.reload.journal import Journal
 
 _CACHE = type(functools.lru_cache(lambda: None))
 _MOST_DEPTH = 4
+_ATTRIBUTES = (
+    *("__defaults__", "__kwdefaults__", "__annotations__"),
+    *("__doc__", "__name__", "__qualname__", "__module__"),
+)
 # What well-known decorators set on functions; other attributes may be anybody's, and stay.
 _DECORATORS = frozenset({"__wrapped__", "__isabstractmethod__", "__final__", "__override__"})
 
@@ -73,17 +77,8 @@ class Merging:
             if any(part is new for part in cell_parts(cell)):
                 self._journal.set_attribute(cell, "cell_contents", old)
         self._journal.set_code(old, new.__code__, closure)
-        for name in (
-            "__defaults__",
-            "__kwdefaults__",
-            "__annotations__",
-            "__doc__",
-            "__qualname__",
-        ):
-            if getattr(old, name) != getattr(new, name) or name in (
-                "__defaults__",
-                "__kwdefaults__",
-            ):
+        for name in _ATTRIBUTES:
+            if getattr(old, name) is not getattr(new, name):
                 self._journal.set_attribute(old, name, getattr(new, name))
         members = {**old.__dict__, **new.__dict__}
         for name in _DECORATORS - set(new.__dict__):

@@ -1,8 +1,11 @@
-"""Instances that a class brings up to date itself, as Erlang's processes do in ``code_change``."""
+"""What follows an edit by its own code: instances that migrate, artefacts that are made anew.
+
+A class's ``__code_change__`` is to its instances what ``code_change`` is to Erlang's processes.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from farcell_runtime.reload.references import instances
@@ -27,6 +30,19 @@ def migrate(changed: Iterable[type]) -> tuple[str, ...]:
             except Exception as error:
                 failed.append(f"{cls.__qualname__}.{HOOK} failed: {type(error).__name__}: {error}")
     return tuple(dict.fromkeys(failed))
+
+
+def renew(
+    hooks: Iterable[Callable[[tuple[Any, ...]], None]], functions: tuple[Any, ...]
+) -> tuple[str, ...]:
+    """Call hooks with the functions that run other code now; what failed."""
+    failed: list[str] = []
+    for hook in hooks if functions else ():
+        try:
+            hook(functions)
+        except Exception as error:
+            failed.append(f"{hook!r} failed: {type(error).__name__}: {error}")
+    return tuple(failed)
 
 
 def _all_instances(cls: type) -> list[Any]:

@@ -11,6 +11,11 @@ _MAKING = frozenset({"__init__", "__new__", "__post_init__", "__call__", "__set_
 _CONTAINERS = frozenset(
     {"list", "dict", "set", "bytearray", "deque", "defaultdict", "OrderedDict", "Counter"}
 )
+# They call what they are given.
+_CALLING = frozenset(
+    {"map", "filter", "sorted", "min", "max", "sum", "any", "all", "list", "tuple", "set", "dict",
+     "next", "reduce"}
+)  # fmt: skip
 _DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp, ast.SetComp)
 _Functions = ast.FunctionDef | ast.AsyncFunctionDef
 _Scopes = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
@@ -21,7 +26,6 @@ class Names:
     """What one statement does with names of its module (or class)."""
 
     binds: set[str] = field(default_factory=set)  # binds or deletes
-    deletes: set[str] = field(default_factory=set)
     certain: set[str] = field(default_factory=set)  # binds whatever happens
     reads: set[str] = field(default_factory=set)
     called: set[str] = field(default_factory=set)  # of these, what calls may run
@@ -53,9 +57,9 @@ class _Reader(ast.NodeVisitor):
         if isinstance(node.ctx, ast.Load):
             self._read([node.id])
         else:
+            if isinstance(node.ctx, ast.Del):
+                self._read([node.id])  # it has to be there
             self._bind(node.id)
-            if isinstance(node.ctx, ast.Del) and not self._locals:
-                self.names.deletes.add(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> None:
         if isinstance(node.value, ast.Name) and isinstance(node.ctx, ast.Load):
@@ -124,9 +128,16 @@ class _Reader(ast.NodeVisitor):
     # -- expressions ----------------------------------------------------------------------
 
     def visit_Call(self, node: ast.Call) -> None:
-        self._calls += 1
-        self.generic_visit(node)
-        self._calls -= 1
+        self._visit_called([node.func])
+        arguments = [*node.args, *node.keywords]
+        # What takes a function keeps it for later, as far as is known: it registers it.
+        if isinstance(node.func, ast.Name) and node.func.id in _CALLING:
+            self._visit_called(arguments)
+            return
+        outer, self._calls = self._calls, 0
+        for each in arguments:
+            self.visit(each)
+        self._calls = outer
 
     def _visit_scope(
         self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
@@ -232,6 +243,14 @@ class _Reader(ast.NodeVisitor):
         if node.rest:
             self._bind(node.rest)
         self.generic_visit(node)
+
+
+def mangled(name: str, cls: str) -> str:
+    """What a name in the body of the class ``cls`` is called in it."""
+    stripped = cls.lstrip("_")
+    if not stripped or not name.startswith("__") or name.endswith("__"):
+        return name
+    return f"_{stripped}{name}"
 
 
 def free_names(node: Any) -> set[str]:

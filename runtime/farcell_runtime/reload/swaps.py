@@ -64,6 +64,7 @@ class Swaps:
         self._done: set[int] = set()
         self._swapped: dict[int, list[Any]] = {}
         self._quiet = False
+        self.changed: list[Any] = []  # functions that run other code, not only elsewhere
         self._after: list[tuple[types.CodeType, types.CodeType, bool]] = []
 
     def replace(
@@ -106,11 +107,12 @@ class Swaps:
         if before != after and function.__doc__ == before:
             self._journal.set_attribute(function, "__doc__", after)
             for wrapper in self._functions.wrappers:
-                inside = wrapper.fget if isinstance(wrapper, property) else wrapper.__wrapped__
-                if inside is function and wrapper.__doc__ == before:
+                name = "fget" if isinstance(wrapper, property) else "__wrapped__"
+                if getattr(wrapper, name, None) is function and wrapper.__doc__ == before:
                     self._journal.set_attribute(wrapper, "__doc__", after)
         if self._quiet:
             return
+        self.changed.append(function)
         for cache in self._functions.caches:
             if cache.__wrapped__ is function:
                 self._journal.add_last((cache.cache_clear,))

@@ -83,6 +83,8 @@ class Transaction:
             name = waiting.pop(0) if waiting else next(iter(self._fresh))
             known = self._modules[name]
             now = self._texts.get(name, known.chunks)
+            if name in done:
+                self._journal.flush()
             self._take(known, now if name in done else known.chunks, now)
             done.add(name)
 
@@ -119,11 +121,12 @@ class Transaction:
         flags = future_flags([each for chunk in new if _is_future(chunk) for each in chunk.placed])
         functions = Functions(module, known.known)
         swaps = Swaps(module, functions, self._journal, known.lineage, self.notes)
-        body = ModuleBody(module, known.path, flags, self._journal)
+        body = ModuleBody(module, known.path, flags, self._journal, functions)
         titles: list[str] = []
         tools = Tools(
-            module, known.path, flags, self._journal, swaps, Merging(module, self._journal),
-            self.notes, titles, self.migrating, list(changes.moved), classes.remake, classes.pour,
+            module, known.path, flags, self._journal, functions, swaps,
+            Merging(module, self._journal), self.notes, titles, self.migrating,
+            list(changes.moved), classes.remake, classes.pour,
         )  # fmt: skip
         self._swaps.append(swaps)
         for pair in changes.pairs:
@@ -176,13 +179,19 @@ class Transaction:
         )
         self._journal.flush()
 
-    def commit(self) -> None:
-        """Take all steps."""
-        self._journal.commit()
+    def commit(self) -> list[str]:
+        """Take all steps; what failed of what can't be undone, such as compiling anew."""
+        failed = self._journal.commit()
         for swaps in self._swaps:
             swaps.settle()
         for name, chunks in self._texts.items():
             self._modules[name].adopt(self._sources[name], chunks)
+        return failed
+
+    @property
+    def functions(self) -> tuple[Any, ...]:
+        """The living functions that run other code now."""
+        return tuple([each for swaps in self._swaps for each in swaps.changed])
 
     def abort(self) -> None:
         """Forget the modules that were imported on the way."""

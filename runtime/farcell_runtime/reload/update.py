@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from farcell_runtime.reload.bodies import ABSENT, Body
 from farcell_runtime.reload.codes import inner, is_function
 from farcell_runtime.reload.difference import Kind
+from farcell_runtime.reload.functions import Functions
 from farcell_runtime.reload.journal import Journal
 from farcell_runtime.reload.merging import Merging
 from farcell_runtime.reload.references import redirect
@@ -37,6 +38,7 @@ class Tools:
     path: str
     flags: int
     journal: Journal
+    functions: Functions
     swaps: Swaps
     merging: Merging
     notes: list[str]
