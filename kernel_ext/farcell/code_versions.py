@@ -279,12 +279,15 @@ class CodeVersions:
         self._round.step = max(self._round.step, step) + self._round.ahead
         return self._ask_promises()
 
-    def committed(self, name: str, rank: int, round_: int) -> list[Command]:
-        """A worker runs the version."""
+    def committed(
+        self, name: str, rank: int, round_: int, notes: Iterable[str] = ()
+    ) -> list[Command]:
+        """A worker runs the version, and says what there is to know of that."""
         known = self._rank(name, rank)
         if known is None or known.round != round_:
             return []
         known.held |= known.prepared
+        self.current.notes += [each for each in notes if each not in self.current.notes]
         known.prepared = {}
         known.owed = {module for module in known.owed if self._differs(known, module)}
         gang = self._gangs[name]

@@ -105,7 +105,7 @@ class Shipping:
                 case "passed":
                     commands = versions.passed(gang, rank, news.round, news.step)
                 case "committed":
-                    commands = versions.committed(gang, rank, news.round)
+                    commands = versions.committed(gang, rank, news.round, news.notes)
                 case "stepping":
                     versions.stepping(gang, rank)
                 case "opened":

@@ -243,7 +243,7 @@ class WorkerCode:
             if module in self._digests:
                 self._digests[module].digest = digest
         self._prepared = None
-        self._tell("committed", round=round_)
+        self._tell("committed", round=round_, notes=prepared.notes)
 
     def _abort(self) -> None:
         if self._prepared is not None:
