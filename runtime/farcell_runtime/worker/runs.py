@@ -382,11 +382,14 @@ class Runs:
         """Add what has changed since the driver was last told, by code that read these names."""
         before = self._bindings
         namespace = codec.home()
-        reached = closure(
-            read,
-            lambda name: value_reads(namespace[name], namespace),
-            namespace.__contains__,
-        )
+        try:
+            reached = closure(
+                read,
+                lambda name: value_reads(namespace[name], namespace),
+                namespace.__contains__,
+            )
+        except Exception:  # of the values' own code: following them may run some
+            reached = set(namespace)
         changed, deleted = before.changes(namespace, reached)
         if not (changed or deleted):
             return
