@@ -386,6 +386,8 @@ class Cells:
     def _capture(
         self, shape: Shape, code: str, *, background: bool = False
     ) -> tuple[Gang, Shipment]:
+        if self._names.stopped:
+            raise KeyboardInterrupt
         with stops_allowed():
             self._names.observe(self.code)
             gang = self._gang(shape)

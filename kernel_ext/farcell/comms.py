@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import itertools
 import json
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from farcell_runtime.runlog import Event
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _LOOK_S = 0.05
+_TELL_AFTER_S = 1.0
 _KEPT_MESSAGES = 256
 # A page that was loaded anew opens a comm to this target and asks for the states of all widgets;
 # if that is closed, it asks each comm that it finds.
@@ -34,6 +37,15 @@ class _End:
     comm: BaseComm
     gang: Gang
     rank: Rank
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """What handlers have changed on a rank: the worker tells it once, and so it is waited for."""
+
+    gang: Gang
+    mailbox: Mailbox
+    listening: contextlib.ExitStack
 
 
 class Comms:
@@ -61,6 +73,7 @@ class Comms:
         self._own_control: Callable[[BaseComm, dict[str, Any]], None] | None = None
         self._asked: dict[str, dict[str, Any]] = {}  # the last messages, by what we call them
         self._told: dict[Rank, Gang] = {}  # ranks whose handlers may have changed names
+        self._questions: dict[Rank, _Question] = {}  # that are not answered yet
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
@@ -68,34 +81,70 @@ class Comms:
         """The function that takes the comm events of a gang's cells."""
         return functools.partial(self._take, gang)
 
-    def settle(self) -> list[tuple[Gang, pb.Done]]:
-        """What handlers have changed since this was last asked, by gang."""
-        changes: list[tuple[Gang, pb.Done]] = []
+    def settle(self) -> Iterator[tuple[Gang, pb.Done]]:
+        """What handlers have changed since this was last asked, by gang.
+
+        To be called with stops held. A stop ends the wait for a handler that goes on; what it
+        changes is found the next time.
+
+        Raises:
+            KeyboardInterrupt: after a stop.
+        """
+        for rank, question in list(self._questions.items()):
+            if not self._busy(question.gang):
+                yield from self._answered(rank, question)
         with self._lock:
             told = list(self._told.items())
         for rank, gang in told:
             if self._busy(gang):
                 continue
-            run = f"changes {next(self._numbers)}"
-            mailbox = Mailbox([rank.client])
-            with stops_into(mailbox), rank.listening(run, mailbox), mailbox:
-                rank.send(pb.ToWorker(comm=pb.CommMessage(kind="changes", run=run)))
-                word: object = Stop()
-                while isinstance(word, Stop):  # which is for the cell that comes
-                    found = mailbox.get()
-                    assert found is not None
-                    word = found[1]
-            with self._lock:
+            with self._lock:  # first: what a handler changes from now on is asked for again
                 self._told.pop(rank, None)
-            if isinstance(word, pb.FromWorker):
-                changes.append((gang, word.done))
-        return changes
+            yield from self._answered(rank, self._asked_of(rank, gang))
+
+    def _asked_of(self, rank: Rank, gang: Gang) -> _Question:
+        run = f"changes {next(self._numbers)}"
+        question = _Question(gang, Mailbox([rank.client]), contextlib.ExitStack())
+        question.listening.enter_context(rank.listening(run, question.mailbox))
+        self._questions[rank] = question
+        rank.send(pb.ToWorker(comm=pb.CommMessage(kind="changes", run=run)))
+        return question
+
+    def _answered(self, rank: Rank, question: _Question) -> Iterator[tuple[Gang, pb.Done]]:
+        gang, mailbox = question.gang, question.mailbox
+        with stops_into(mailbox), mailbox:
+            found = mailbox.get(_TELL_AFTER_S)
+            if found is None:
+                print(
+                    f"farcell: waiting for a widget's handler on gang {gang.name} to end …",
+                    file=sys.stderr,
+                )
+                found = mailbox.get()
+        assert found is not None
+        word = found[1]
+        if isinstance(word, Stop):
+            raise KeyboardInterrupt
+        del self._questions[rank]
+        question.listening.close()
+        if isinstance(word, pb.FromWorker):
+            if word.done.HasField("failure"):
+                print(
+                    f"farcell: what a widget's handler on gang {gang.name} has changed can't be "
+                    f"told: {word.done.failure.message}",
+                    file=sys.stderr,
+                )
+            yield gang, word.done
+        if (left := mailbox.get(0)) is not None and isinstance(left[1], Stop):
+            raise KeyboardInterrupt
 
     def gang_gone(self, gang: Gang) -> None:
         """Close the comms of a gang: nobody answers them any more."""
         with self._lock:
             for rank in gang.ranks:
                 self._told.pop(rank, None)
+        for rank in gang.ranks:
+            if (question := self._questions.pop(rank, None)) is not None:
+                question.listening.close()
         for comm_id, end in list(self._ends.items()):
             if end.gang is gang:
                 del self._ends[comm_id]
@@ -195,17 +244,20 @@ class Comms:
             run=run,
             parent=_json(parent) if parent else b"",
         )
-        with self._lock:
-            self._told[end.rank] = end.gang
         self._late.hurry()
         if not waits:
-            end.rank.send(pb.ToWorker(comm=relayed))
+            self._hand(end, relayed)
             return
         mailbox = Mailbox([end.rank.client])
         with stops_into(mailbox), end.rank.listening(run, mailbox):
-            end.rank.send(pb.ToWorker(comm=relayed))
+            self._hand(end, relayed)
             with mailbox:
                 self._wait(end, run, mailbox, message)
+
+    def _hand(self, end: _End, message: pb.CommMessage) -> None:
+        end.rank.send(pb.ToWorker(comm=message))
+        with self._lock:  # then: who asks before finds nothing changed
+            self._told[end.rank] = end.gang
 
     def _wait(self, end: _End, run: str, mailbox: Mailbox, message: dict[str, Any]) -> None:
         """Show what the handlers say until they have ended; the second stop goes away."""

@@ -47,7 +47,6 @@ class Mailbox:
         self._messages: deque[tuple[int, Message]] = deque()
         self._clients = list(clients)
         self._taken: dict[int, WorkerClient] = {}
-        self._poll = select.poll()
         self._bell: tuple[int, int] | None = None  # a pipe's ends: to hear it, and to ring it
         self._rung = False
         self._reading_thread = 0
@@ -55,13 +54,19 @@ class Mailbox:
 
     def __enter__(self) -> Mailbox:
         bell = _bells.pop() if _bells else os.pipe()
+        self._poll = select.poll()
         self._poll.register(bell[0], select.POLLIN)
         with self._lock:
             self._bell = bell
-        for client in self._clients:
-            if client.take_over():
-                self._taken[client.fileno()] = client
-                self._poll.register(client, select.POLLIN)
+        try:
+            for client in self._clients:
+                descriptor = client.take_over()
+                if descriptor is not None:
+                    self._taken[descriptor] = client
+                    self._poll.register(descriptor, select.POLLIN)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:

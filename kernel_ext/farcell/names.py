@@ -101,7 +101,7 @@ class Names:
         beside = "" if code else "beside the cells, by a thread or a task"
         with self._lock, self.provenance.beside(beside):
             namespace = self.shell.user_ns
-            reached = self._reading.closure(mentioned(code)) if code else set()
+            reached = self._reading.reached(code)
             changed, deleted = self._here.changes(namespace, reached)
             looked_at = self._reading.looked_at_here(code, changed, self._here)
             for binding in changed:

@@ -315,17 +315,20 @@ class Notebook:
         code = info.raw_cell or ""
         self.cells.cell_begins("" if runs_remotely(code) else code)
         self._take_news()
-        self._take_changes()
+        try:
+            self._take_changes()
+        except KeyboardInterrupt:
+            self.names.stopped = True  # IPython runs the cell nonetheless
         self.code.before_cell(self.shell.user_ns, code)
         with errors_shown():
             self._adopt()
         self._recorder.begins(code)
-        if not runs_remotely(code):
+        if not runs_remotely(code) and not self.names.stopped:
             with errors_shown():
                 try:
                     self.names.fetch_for(code)
                 except KeyboardInterrupt:
-                    self.names.stopped = True  # IPython runs the cell nonetheless
+                    self.names.stopped = True
 
     def _after_cell(self, result: Any) -> None:
         self._comms.take_control()
@@ -374,11 +377,12 @@ class Notebook:
 
     def _take_changes(self) -> None:
         """On the main thread, between cells: take in what ran beside them has changed."""
-        for gang, done in self._comms.settle():
-            if self._gangs.get(gang.name) is gang:
-                self.names.gang_changed(gang.name, done)
-        self.cells.take_in()
-        self._adoption.take_answered()
+        with stops_held():  # they are told once
+            for gang, done in self._comms.settle():
+                if self._gangs.get(gang.name) is gang:
+                    self.names.gang_changed(gang.name, done)
+            self.cells.take_in()
+            self._adoption.take_answered()
 
     def _lose_gang(self, name: str, why: str, *, lost: bool = True) -> None:
         gang = self._gangs.pop(name, None)

@@ -45,6 +45,15 @@ class Reading:
         """``names`` and all that they read in turn."""
         return closure(names, self._reads_of, self._is_known)
 
+    def reached(self, code: str) -> set[str]:
+        """The names whose values ``code`` may have changed in place: all, if that can't be told."""
+        if not code:
+            return set()
+        try:
+            return self.closure(mentioned(code))
+        except Exception:  # of the values' own code: following them may run some
+            return set(self._shell.user_ns)
+
     def readers(self, names: Iterable[str]) -> dict[str, str]:
         """The same, each with what reads it."""
         return readers(names, self._reads_of, self._is_known)
@@ -57,7 +66,10 @@ class Reading:
         if not touched:
             return set(), set()
         found = changed_in_place(code, self._shell.transform_cell, self._kind)
-        reached = {ANY_NAME} if found is None else self.closure(found)
+        try:
+            reached = {ANY_NAME} if found is None else self.closure(found)
+        except Exception:  # of the values' own code: following them may run some
+            reached = {ANY_NAME}
         return (set() if ANY_NAME in reached else set(touched) - reached), reached
 
     def looked_at_here(self, code: str, changed: Iterable[Binding], here: Bindings) -> set[str]:

@@ -83,6 +83,11 @@ def _looks_anywhere(code: types.CodeType) -> bool:
     return False
 
 
+def defines(kind: type, name: str) -> bool:
+    """Whether ``kind`` or a base of it defines ``name``; no code of its metaclass runs."""
+    return any(name in vars(base) for base in kind.__mro__)
+
+
 def value_reads(value: object, home: Mapping[str, Any]) -> set[str]:
     """The names of ``home`` that calling or using ``value`` may read.
 
@@ -109,7 +114,7 @@ def value_reads(value: object, home: Mapping[str, Any]) -> set[str]:
 def _parts(value: Any, home: Mapping[str, Any], found: set[str]) -> Iterable[object]:
     """What ``value`` uses in turn; the names that it reads itself are added to ``found``."""
     kind = type(value)  # not what a proxy pretends to be
-    if hasattr(kind, "class_traits") and hasattr(kind, "comm"):
+    if defines(kind, "class_traits") and defines(kind, "comm"):
         return ()  # a widget: it stays where it is
     if kind is types.FunctionType:
         if value.__globals__ is home:

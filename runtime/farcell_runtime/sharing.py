@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from farcell_runtime.reads import ATOMS, cell_parts
+from farcell_runtime.reads import ATOMS, cell_parts, defines
 
 _ATOMS = ATOMS - {bytearray}
 # How many objects of one value are looked at, breadth first: of one whose change is asked about,
@@ -237,7 +237,7 @@ def _place(kind: Any) -> str:
         return "through"
     if str(kind.__module__).startswith("farcell_runtime."):
         return "outside"  # the memory that values came in, which each has a part of its own of
-    if hasattr(kind, "class_traits") and (hasattr(kind, "comm") or hasattr(kind, "user_ns")):
+    if defines(kind, "class_traits") and (defines(kind, "comm") or defines(kind, "user_ns")):
         # A widget or IPython's shell: each process has its own, and they hold thousands of objects.
         return "outside"
     torch = sys.modules.get("torch")

@@ -88,3 +88,53 @@ def test_a_stop_when_a_background_cell_has_just_been_sent(tricky: Page) -> None:
     assert tricky.remote("late = 7", "--background").error == "KeyboardInterrupt"
     assert tricky.good_remote("late + 1").result == "8"
     assert tricky.value("late") == "7"
+
+
+_CLICK = """\
+def click(*, wait=True):
+    comms = notebook._comms
+    comm_id = list(comms._ends)[-1]
+    message = {"header": {"msg_id": "m"}, "content": {"comm_id": comm_id, "data": {}}}
+    is_busy, comms._busy = comms._busy, comms._busy if wait else lambda gang: True
+    comms._relay(comm_id, "comm_msg", message)
+    comms._busy = is_busy
+"""
+_HANDLER = """\
+from comm import create_comm
+import time
+def handler(message):
+    global clicks
+    time.sleep({wait_s})
+    clicks += 1
+clicks
+create_comm(target_name="t").on_msg(handler)
+"""
+
+
+def test_a_stop_while_a_handlers_changes_are_taken_in(tricky: Page) -> None:
+    tricky.good(_CLICK + "clicks = 0")
+    tricky.good_remote(_HANDLER.format(wait_s=0))
+    tricky.good("click()\nbefore(notebook.names, 'gang_changed', press)")
+    assert tricky.remote("clicks += 10").error == "KeyboardInterrupt"
+    assert tricky.value("clicks") == "1"
+
+
+def test_a_stop_while_a_handler_goes_on(tricky: Page) -> None:
+    tricky.good(_CLICK + "clicks = 0")
+    tricky.good_remote(_HANDLER.format(wait_s=4))
+    tricky.good("click(wait=False)")
+    assert tricky.stop_when(tricky.begin("'here'"), "waiting for a widget's handler").ok
+    assert tricky.value("clicks") == "1", "what it changed behind the stop is taken in"
+
+
+def test_what_a_handler_changed_and_can_t_be_told(tricky: Page) -> None:
+    tricky.good(_CLICK)
+    tricky.good_remote(
+        "from comm import create_comm\n"
+        "class Silent(type):\n    def __getattribute__(cls, name): raise RuntimeError(name)\n"
+        "def handler(message):\n    global odd\n    odd = Silent('Odd', (), {})()\n"
+        "create_comm(target_name='t').on_msg(handler)",
+        "--on odd",
+    )
+    tricky.good("click()")
+    assert "can't be told: RuntimeError" in tricky.good("'here'").stderr

@@ -17,6 +17,7 @@ from farcell_runtime.reads import (
     readers,
     value_reads,
 )
+from farcell_runtime.sharing import mutable_parts
 
 NAMESPACE = {
     "lambda n: globals()[n]": True,
@@ -189,6 +190,15 @@ def test_a_proxy_is_not_asked() -> None:
             raise RuntimeError("no context")
 
     assert value_reads(Proxy(), {}) == set()
+
+
+def test_a_metaclass_is_not_asked() -> None:
+    namespace = home(
+        "class M(type):\n def __getattr__(cls, name): raise RuntimeError(name)\n"
+        "class A(metaclass=M):\n def m(self): return k\nv = A()"
+    )
+    assert "k" in value_reads(namespace["v"], namespace)
+    assert mutable_parts(namespace["v"]) == ({id(namespace["v"]), id(vars(namespace["v"]))}, True)
 
 
 def test_every_identifier_is_mentioned() -> None:

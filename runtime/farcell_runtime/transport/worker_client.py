@@ -74,21 +74,24 @@ class WorkerClient:
         """Send ``message``; messages arrive in the order in which they were sent."""
         self._link.send(message, descriptors)
 
-    def take_over(self) -> bool:
+    def take_over(self) -> int | None:
         """Have the background thread leave the reading to the caller, who calls ``read``.
 
         Several threads may; each gets what it finds.
 
         Returns:
-            Whether there is anything left to read. If so, ``give_back`` must follow.
+            The descriptor to wait on; ``give_back`` must follow. None if there is nothing left to
+            read.
         """
         with self._reading:
             if not self._link.open:
-                return False
+                return None
+            # Elsewhere it may be closed by now, by the thread that has read the end.
+            descriptor = self._link.fileno()
             if not self._takers:
                 self._selector.unregister(self._link)
             self._takers += 1
-            return True
+            return descriptor
 
     def give_back(self) -> None:
         """Have the background thread read again, and be it the end."""

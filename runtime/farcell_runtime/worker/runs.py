@@ -196,7 +196,15 @@ class Runs:
         the driver asks for that before it runs the next cell, with a message of kind ``changes``.
         """
         if message.kind == "changes":
-            driver.send(pb.FromWorker(done=self._handlers_changes(message.run)))
+            done = pb.Done(run=message.run, status="ok")
+            handled, self._handled = self._handled, set()
+            try:
+                self._add_names(done, self._read_by_handlers(handled))
+            except Exception as error:  # what the user's own objects raise when they are looked at
+                self._handled |= handled
+                done = pb.Done(run=message.run, status="error")
+                done.failure.message = repr(error)
+            driver.send(pb.FromWorker(done=done))
             return
         self._handled.add(message.comm_id)
         home = self._comms.home(message.comm_id)
@@ -222,12 +230,13 @@ class Runs:
                 self._router.latest.install()
             driver.send(pb.FromWorker(done=done))
 
-    def _handlers_changes(self, run: str) -> pb.Done:
-        done = pb.Done(run=run, status="ok")
-        handled, self._handled = self._handled, set()
-        read = [value_reads(self._comms.handler(each), codec.home()) for each in handled]
-        self._add_names(done, set().union(*read))
-        return done
+    def _read_by_handlers(self, handled: Iterable[str]) -> set[str]:
+        namespace = codec.home()
+        try:
+            read = [value_reads(self._comms.handler(each), namespace) for each in handled]
+        except Exception:  # of the values' own code: following them may run some
+            return set(namespace)
+        return set().union(*read)
 
     async def _hand_over(self, message: pb.CommMessage) -> None:
         self._comms.received(
@@ -405,11 +414,14 @@ class Runs:
         """Add what has changed since the driver was last told, by code that read these names."""
         before = self._bindings
         namespace = codec.home()
-        reached = closure(
-            read,
-            lambda name: value_reads(namespace[name], namespace),
-            namespace.__contains__,
-        )
+        try:
+            reached = closure(
+                read,
+                lambda name: value_reads(namespace[name], namespace),
+                namespace.__contains__,
+            )
+        except Exception:  # of the values' own code: following them may run some
+            reached = set(namespace)
         changed, deleted = before.changes(namespace, reached)
         if not (changed or deleted):
             return
