@@ -38,7 +38,14 @@ _SHAPES = {
     for name, shape in SHAPES.items()
 }
 # What real processes do by themselves, or can't be made to do.
-_UNREAL = ("old news come", "starts are late", "hosts go", "hosts come", "a run goes on")
+_UNREAL = (
+    "another takes it",
+    "old news come",
+    "starts are late",
+    "hosts go",
+    "hosts come",
+    "a run goes on",
+)
 _PLAYED = [name for name in EVENTS if name not in _UNREAL]
 _keys = (f"played-{os.getpid()}-{number}" for number in count())
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from farcell_runtime.errors import FarcellError, SessionLost
 from farcell_runtime.events import (
+    Admit,
     Command,
+    Driver,
     DriverAttached,
     DriverDetached,
     Event,
@@ -24,6 +26,7 @@ from farcell_runtime.events import (
     Interrupt,
     InterruptRequested,
     KillWorker,
+    Oust,
     Refuse,
     Reply,
     Request,
@@ -53,7 +56,7 @@ SHAPES = {
     "pair": Shape(ranks=2, gpus=2, name="pair"),
     "gpu": Shape(gpus=1, name="gpu"),
 }
-KERNEL = "kernel"
+KERNEL, OTHER = "kernel", "another kernel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ class World:
         twin.state = copy(self.state)
         twin.state.gangs = dict(self.state.gangs)
         twin.state.runs = dict(self.state.runs)
+        twin.state.tenure = copy(self.state.tenure)
         twin.alive = dict(self.alive)
         return twin
 
@@ -116,7 +120,8 @@ class World:
             for name, gang in sorted(state.gangs.items())
         )
         runs = tuple((run.gang, run.state) for run in state.runs.values())
-        return gangs, runs, state.drivers, state.capacity, bool(state.hosts)
+        driver = state.tenure.driver.key if state.tenure.driver else ""
+        return gangs, runs, driver, state.capacity, bool(state.hosts)
 
     # ---- events -----------------------------------------------------------------------------
 
@@ -172,6 +177,13 @@ class World:
             case WorkerGone(member, exited, expected):
                 assert member.worker == exited.worker == self.gone
                 assert not (expected and member.worker in self.alive)
+            case Admit(driver, tenure):
+                assert self.state.tenure.driver is not None
+                assert self.state.tenure.driver.key == driver, "two drivers have the session"
+                assert tenure == self.state.tenure.number
+            case Oust(driver, by):
+                assert self.state.tenure.driver == by
+                assert driver in (KERNEL, OTHER)
             case StopHead():
                 self.over = True
 
@@ -230,7 +242,8 @@ class World:
         assert all(gang.state in ("ready", "lost") for gang in self.state.gangs.values())
         for gang in self.state.gangs.values():
             assert (gang.placement is None) == (gang.state == "lost"), "held for nobody"
-        self.happen(DriverDetached(KERNEL))
+        for kernel in (KERNEL, OTHER):
+            self.happen(DriverDetached(kernel))
         self.now += RULES.idle_stop_s
         self.happen(Tick())
         assert self.over, "nobody came back, and it goes on"
@@ -283,14 +296,15 @@ def _lease_ends(world: World) -> None:
     world.now += RULES.idle_stop_s
     began = any(gang.state == "starting" for gang in world.state.gangs.values())
     commands = world.happen(Tick())
-    if world.state.drivers and not began:
+    if world.state.tenure.driver and not began:
         assert commands == []
         assert world.key() == before
         twin = world.copy()
-        twin.happen(DriverDetached(KERNEL))
+        for kernel in (KERNEL, OTHER):
+            twin.happen(DriverDetached(kernel))
         twin.happen(Tick())
         assert not twin.over, "the idle time counts from when the kernel left"
-    assert world.over or world.state.drivers
+    assert world.over or world.state.tenure.driver
 
 
 def _head_dies(world: World) -> None:
@@ -322,7 +336,8 @@ EVENTS: dict[str, Happening] = {
     "interrupt pair": lambda w: w.request(InterruptRequested("pair", "r0")),
     "allow two": lambda w: w.request(ScaleRequested(2)),
     "allow three": lambda w: w.request(ScaleRequested(3)),
-    "kernel comes": lambda w: w.happen(DriverAttached(KERNEL)),
+    "kernel comes": lambda w: w.request(DriverAttached(Driver(KERNEL))),
+    "another takes it": lambda w: w.request(DriverAttached(Driver(OTHER), take=True)),
     "kernel leaves": lambda w: w.happen(DriverDetached(KERNEL)),
     "a run begins": _run,
     "a run goes on": lambda w: w.happen(RunGoesOn()),
@@ -340,7 +355,7 @@ def beginnings() -> Iterator[World]:
     """A head that has just started; and one with a kernel and all three workers."""
     yield World()
     world = World()
-    world.happen(DriverAttached(KERNEL))
+    world.request(DriverAttached(Driver(KERNEL)))
     for name in ("one", "pair"):
         world.request(GangRequested(SHAPES[name]))
     for name in list(world.alive):
