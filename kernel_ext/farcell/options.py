@@ -96,7 +96,7 @@ class Command:
             raise UsageError(f"{self.name} does not take {words[0]!r}", hint=self.usage())
         most = len(words) if self.words.endswith("...") else len(allowed)
         if not len(needed) <= len(words) <= most:
-            one = "one " if len(allowed) == 1 else ""
+            one = "one " if len(allowed) == 1 and not self.words.endswith("...") else ""
             raise UsageError(f"{self.name} takes {one}{self.words}", hint=self.usage())
         if words and self.choices and words[0] not in self.choices:
             raise UsageError(

@@ -267,8 +267,11 @@ def test_every_command_of_cluster_runs(notebook: Notebook) -> None:
     assert (shown, error) == ("", "")
     notebook.run("open('copied', 'w').close()")
     words = {"N": " 4", "PATH [DEST]": " copied", "RUN": " over", "RUN NAME": " over both"}
+    words["NAME..."] = " spare"
     verbs = [*(verb for verb in CLUSTER if verb != "stop"), "stop"]
     for verb in verbs:
+        if verb == "free":
+            notebook.run("%%remote\nspare = 1")
         if verb == "cancel":  # from here on there is a run that has changed what has changed here
             notebook.run("both = [1]")
             notebook.run("%%remote --name over\nimport time\ntime.sleep(0.5)\nboth.append(2)")
