@@ -141,6 +141,7 @@ class Notebook:
         self.names.uninstall()
         self._tracebacks.uninstall()
         self._late.end()
+        self._memory.close()
         with contextlib.suppress(FarcellError):
             self.shut_down("farcell was unloaded")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from farcell.provenance import PastRun, Provenance
 
 _NAME = "provenance.jsonl"
 _MOST_LINES = 4000
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ProvenanceFile:
@@ -23,6 +25,7 @@ class ProvenanceFile:
         self._provenance = provenance
         self._folder = folder
         self._path: Path | None = None
+        self._file: io.FileIO | None = None
         self._lines = 0
         self._written = 0  # number of the last run that was
         self._settled: dict[str, str] = {}
@@ -36,6 +39,12 @@ class ProvenanceFile:
     def is_known(self, gang: str, latest: str) -> bool:
         """Whether all is known that was changed on ``gang``, whose latest run is that."""
         return self._settled.get(gang) == latest
+
+    def close(self) -> None:
+        """Write no more for now."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def read(self) -> None:
         """Remember what the kernel before has, if it has written anything."""
@@ -68,7 +77,8 @@ class ProvenanceFile:
         if not (folder := self._folder()):
             return
         path = Path(folder) / _NAME
-        anew = path != self._path or self._lines >= _MOST_LINES
+        file = self._file
+        anew = file is None or path != self._path or self._lines >= _MOST_LINES
         if anew:
             self._written, self._lines = 0, 0
         past = self._provenance
@@ -83,23 +93,23 @@ class ProvenanceFile:
             "makers": makers,
             "settled": self._settled,
         }
-        flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | (os.O_TRUNC if anew else os.O_APPEND)
         try:
-            descriptor = os.open(path, flags, 0o600)
+            if anew or file is None:
+                self.close()
+                file = self._file = io.FileIO(os.open(path, _ANEW, 0o600), "w")
+            file.write(json.dumps(entry).encode() + b"\n")
         except OSError:
             self._path = None  # all of it, when there is a session
             return
-        with os.fdopen(descriptor, "w") as file:
-            file.write(json.dumps(entry) + "\n")
         self._path, self._unsaid = path, False
         self._lines += 1
         self._written = max([self._written, *(run.number for run in runs)])
 
 
 def _dumped(run: PastRun) -> dict[str, Any]:
-    found = asdict(run) | {"made": sorted(run.made), "deleted": sorted(run.deleted)}
-    del found["known_by"]  # values that die with the kernel
-    return found
+    # What values are known by dies with them, and so with the kernel.
+    found = {each.name: getattr(run, each.name) for each in fields(run) if each.name != "known_by"}
+    return found | {"made": sorted(run.made), "deleted": sorted(run.deleted)}
 
 
 def _loaded(found: dict[str, Any]) -> PastRun:

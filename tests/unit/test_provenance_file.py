@@ -53,6 +53,7 @@ def past(tmp_path: Path) -> Provenance:
     with past.beside("by a thread"):
         past.changed("odd", bound=True, here=True)
     file.write()
+    file.close()
     return past
 
 
@@ -90,6 +91,7 @@ def test_what_a_gang_has_from_before_it_changed_is_not_what_it_was(
     ran(past, "n = 5", "", "n")
     file.settled("gang", "run-9")
     file.write()
+    file.close()
     after = restarted(tmp_path, "n", "x")
     after.lost(["n", "x"])
     assert "by no cell that farcell has seen" in plan_of(after, ["n"]).cannot["n"]
@@ -123,6 +125,7 @@ def test_another_session_gets_all_of_it(past: Provenance, tmp_path: Path) -> Non
     file.write()  # it is not there yet
     other.mkdir()
     file.write()
+    file.close()
     assert (other / "provenance.jsonl").read_text() == (tmp_path / "provenance.jsonl").read_text()
 
 
@@ -138,4 +141,5 @@ def test_it_does_not_grow_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     after = restarted(tmp_path)
     assert sources(after, "x") == ["x24"]
     file.write()  # nothing is new
+    file.close()
     assert len((tmp_path / "provenance.jsonl").read_text().splitlines()) == 5
