@@ -352,6 +352,8 @@ class Notebook:
         if isinstance(news, pb.WorkerExit) and (gang := self._gangs.get(news.gang)):
             gang.lose(news)
         elif isinstance(news, SessionLost):
+            if isinstance(news, SessionTaken):
+                self._reports.forget()  # its runs go on
             for gang in list(self._gangs.values()):
                 gang.lose_all(str(news))
 
