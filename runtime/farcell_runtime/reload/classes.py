@@ -125,7 +125,7 @@ def remake(tools: Tools, outer: Body, entry: Entry, cls: type, fresh: set[str]) 
     if (
         _header(old) == _header(new)
         and not _header_reads(new) & fresh
-        and _fits(cls, touched, _body_reads(after) & fresh)
+        and _fits(cls, touched, _body_reads(after) & fresh, removed=bool(removed))
     ):
         _update(tools, cls, before, pairs, removed, fresh)
         return
@@ -167,7 +167,7 @@ def _body_reads(statements: list[Placed]) -> set[str]:
     return {name for each in statements for name in each.statement.names.reads}
 
 
-def _fits(cls: type, touched: list[Placed], fresh: set[str]) -> bool:
+def _fits(cls: type, touched: list[Placed], fresh: set[str], *, removed: bool) -> bool:
     """Whether the living class can take what changed in its body statement by statement."""
     if issubclass(cls, enum.Enum):
         return False
@@ -178,13 +178,18 @@ def _fits(cls: type, touched: list[Placed], fresh: set[str]) -> bool:
     simple = not fresh and all(isinstance(node, Function) for node in nodes)
     dunder = any(name.startswith("__") and name.endswith("__") for name in names)
     if simple and not dunder:
-        return True
+        return _is_made_by_type(cls) or (not removed and names <= set(vars(cls)))
     return _is_plain(cls)
+
+
+def _is_made_by_type(cls: type) -> bool:
+    """Whether no metaclass of somebody's has looked at what the class has."""
+    return type(cls) in (type, abc.ABCMeta)
 
 
 def _is_plain(cls: type) -> bool:
     """Whether nothing but ``type`` has looked at the class's body when it was made."""
-    if type(cls) not in (type, abc.ABCMeta):
+    if not _is_made_by_type(cls):
         return False
     if "__dataclass_fields__" in vars(cls) or issubclass(cls, tuple):
         return False
