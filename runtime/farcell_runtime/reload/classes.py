@@ -443,8 +443,25 @@ def _replace(tools: Tools, old: Any, new: Any) -> None:
             f"instances of {old.__qualname__} made before keep their old class: "
             "its layout (slots, bases) changed"
         )
+    _pass_on_methods(tools, old, new, stuck=bool(stuck))
     redirect(old, new, journal)
     journal.flush()
+
+
+def _pass_on_methods(tools: Tools, old: Any, new: Any, *, stuck: bool) -> None:
+    """Have methods that somebody holds, and instances that are ``stuck``, run the new code."""
+    before = vars(old)
+    for name, value in list(vars(new).items()):
+        functions = _functions_of(value)
+        if not functions:
+            continue
+        if stuck and any("__class__" in each.__code__.co_freevars for each in functions):
+            continue  # its super() is for instances of the new class only
+        merged = _member(tools, name, before.get(name, ABSENT), value)
+        if merged is not value:
+            tools.journal.set_member(new, name, merged)
+        if stuck and before.get(name, ABSENT) is not merged:
+            tools.journal.set_member(old, name, merged)
 
 
 def _forget(made: Any) -> None:
