@@ -4,109 +4,22 @@ from __future__ import annotations
 
 import abc
 import ast
-import builtins
 import enum
 import types
 from typing import Any
 
 from farcell_runtime.reload import enums
 from farcell_runtime.reload.bodies import ABSENT, Body
-from farcell_runtime.reload.codes import compiled, function_pairs, inner
+from farcell_runtime.reload.class_bodies import OWN, ClassBody
+from farcell_runtime.reload.codes import function_pairs
 from farcell_runtime.reload.difference import Kind, Pair, match
 from farcell_runtime.reload.names import mangled
 from farcell_runtime.reload.references import instances, redirect
 from farcell_runtime.reload.statements import Function, Placed, Statement, outline
 from farcell_runtime.reload.update import Entry, Tools, Update
 
-# What a class statement binds by itself.
-_OWN = frozenset(
-    {"__module__", "__qualname__", "__firstlineno__", "__static_attributes__", "__classcell__",
-     "__classdictcell__", "__annotations__", "__annotate__", "__annotate_func__", "__dict__",
-     "__weakref__"}
-)  # fmt: skip
 _LAYOUT = ("__basicsize__", "__itemsize__", "__dictoffset__", "__weakrefoffset__")
 _DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
-
-
-class _Scope(dict[str, Any]):
-    """The scope of a class's body, which sees what the living class has."""
-
-    def __init__(self, cls: type) -> None:
-        self._members = vars(cls)
-
-    def __missing__(self, name: str) -> Any:
-        if name in _OWN:
-            raise KeyError(name)
-        return self._members[name]
-
-
-class _Same:
-    """A metaclass that makes no class: the body's functions belong to the living one."""
-
-    def __init__(self, cls: type, scope: _Scope) -> None:
-        self._cls = cls
-        self._scope = scope
-
-    def __prepare__(self, *_: Any, **__: Any) -> _Scope:
-        return self._scope
-
-    def __call__(self, name: str, bases: tuple[type, ...], scope: dict[str, Any]) -> type:
-        if (cell := scope.pop("__classcell__", None)) is not None:
-            cell.cell_contents = self._cls
-        return self._cls
-
-
-class ClassBody:
-    """A living class, within which statements of its body run."""
-
-    def __init__(self, tools: Tools, cls: type) -> None:
-        self._tools = tools
-        self._cls = cls
-        self.prefix = f"{cls.__qualname__}."
-        self.annotations: dict[str, Any] = {}
-
-    def value_of(self, name: str) -> Any:
-        """What the class itself binds a name to, or ``ABSENT``."""
-        return vars(self._cls).get(mangled(name, self._cls.__name__), ABSENT)
-
-    def compile(self, node: ast.stmt, offset: int) -> types.CodeType:
-        """The code of the class's body, if it were this statement alone."""
-        names = self._cls.__qualname__.split(".")
-        for name in reversed(names):
-            shell = ast.parse(f"class {name}: pass").body[0]
-            assert isinstance(shell, ast.ClassDef)
-            shell.body = [node]
-            node = ast.copy_location(shell, node)
-        code = compiled([node], self._tools.path, self._tools.flags, offset)
-        self._tools.functions.ignore(code)
-        for name in names:
-            code = next(each for each in inner(code) if each.co_name == name)
-        return code
-
-    def run(self, node: ast.stmt, offset: int) -> dict[str, Any]:
-        """Run a statement within the class; what it has bound, by name."""
-        self._tools.journal.flush()
-        code = self.compile(node, offset)
-        scope = _Scope(self._cls)
-        function = types.FunctionType(code, vars(self._tools.module), self._cls.__name__)
-        build: Any = builtins.__build_class__
-        build(function, self._cls.__name__, metaclass=_Same(self._cls, scope))
-        self.annotations.update(scope.get("__annotations__", {}))
-        return {name: value for name, value in scope.items() if name not in _OWN}
-
-    def bind(self, name: str, value: object) -> None:
-        """Bind a name of the class, or delete it where the value is ``ABSENT``."""
-        journal = self._tools.journal
-        name = mangled(name, self._cls.__name__)
-        if vars(self._cls).get(name, ABSENT) is value:
-            return
-        if value is ABSENT:
-            journal.delete_member(self._cls, name)
-        else:
-            if hook := getattr(type(value), "__set_name__", None):
-                hook(value, self._cls, name)
-            journal.set_member(self._cls, name, value)
-        journal.flush()
 
 
 def remake(tools: Tools, outer: Body, entry: Entry, cls: type, fresh: set[str]) -> None:
@@ -125,7 +38,7 @@ def remake(tools: Tools, outer: Body, entry: Entry, cls: type, fresh: set[str]) 
     if (
         _header(old) == _header(new)
         and not _header_reads(new) & fresh
-        and _fits(cls, touched, _body_reads(after) & fresh)
+        and _fits(cls, touched, _body_reads(after) & fresh, removed=bool(removed))
     ):
         _update(tools, cls, before, pairs, removed, fresh)
         return
@@ -167,7 +80,7 @@ def _body_reads(statements: list[Placed]) -> set[str]:
     return {name for each in statements for name in each.statement.names.reads}
 
 
-def _fits(cls: type, touched: list[Placed], fresh: set[str]) -> bool:
+def _fits(cls: type, touched: list[Placed], fresh: set[str], *, removed: bool) -> bool:
     """Whether the living class can take what changed in its body statement by statement."""
     if issubclass(cls, enum.Enum):
         return False
@@ -178,13 +91,18 @@ def _fits(cls: type, touched: list[Placed], fresh: set[str]) -> bool:
     simple = not fresh and all(isinstance(node, Function) for node in nodes)
     dunder = any(name.startswith("__") and name.endswith("__") for name in names)
     if simple and not dunder:
-        return True
+        return _is_made_by_type(cls) or (not removed and names <= set(vars(cls)))
     return _is_plain(cls)
+
+
+def _is_made_by_type(cls: type) -> bool:
+    """Whether no metaclass of somebody's has looked at what the class has."""
+    return type(cls) in (type, abc.ABCMeta)
 
 
 def _is_plain(cls: type) -> bool:
     """Whether nothing but ``type`` has looked at the class's body when it was made."""
-    if type(cls) not in (type, abc.ABCMeta):
+    if not _is_made_by_type(cls):
         return False
     if "__dataclass_fields__" in vars(cls) or issubclass(cls, tuple):
         return False
@@ -313,14 +231,14 @@ def pour(
     members = enums.pour(tools.journal, old, new) if is_enum else set()
     before, after = vars(old), vars(new)
     for name, value in list(after.items()):
-        if name in _OWN or name in members or name == "_abc_impl":
+        if name in OWN or name in members or name == "_abc_impl":
             continue
         was = before.get(name, ABSENT)
         if was is value or isinstance(value, _DESCRIPTORS) or (name in kept and was is not ABSENT):
             continue
         tools.journal.set_member(old, name, _member(tools, name, was, value))
     generated = {name for name in before if name.startswith("__") and name.endswith("__")}
-    for name in (gone | generated) - _OWN - {"__abstractmethods__", "__slots__", "__doc__"}:
+    for name in (gone | generated) - OWN - {"__abstractmethods__", "__slots__", "__doc__"}:
         if name in before and name not in after and not isinstance(before[name], _DESCRIPTORS):
             tools.journal.delete_member(old, name)
     if "__annotations__" in after or "__annotations__" in before:
@@ -438,8 +356,25 @@ def _replace(tools: Tools, old: Any, new: Any) -> None:
             f"instances of {old.__qualname__} made before keep their old class: "
             "its layout (slots, bases) changed"
         )
+    _pass_on_methods(tools, old, new, stuck=bool(stuck))
     redirect(old, new, journal)
     journal.flush()
+
+
+def _pass_on_methods(tools: Tools, old: Any, new: Any, *, stuck: bool) -> None:
+    """Have methods that somebody holds, and instances that are ``stuck``, run the new code."""
+    before = vars(old)
+    for name, value in list(vars(new).items()):
+        functions = _functions_of(value)
+        if not functions:
+            continue
+        if stuck and any("__class__" in each.__code__.co_freevars for each in functions):
+            continue  # its super() is for instances of the new class only
+        merged = _member(tools, name, before.get(name, ABSENT), value)
+        if merged is not value:
+            tools.journal.set_member(new, name, merged)
+        if stuck and before.get(name, ABSENT) is not merged:
+            tools.journal.set_member(old, name, merged)
 
 
 def _forget(made: Any) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from farcell_runtime.errors import InternalError
 from farcell_runtime.reload import migration
 from farcell_runtime.reload.edit import Edit, File
 from farcell_runtime.reload.imports import Import, imports_of
@@ -84,6 +85,8 @@ class Code:
     def _close(self, prepared: Prepared, *, keep: bool) -> None:
         with self._lock:
             if self._open is not prepared:
+                if keep:
+                    raise InternalError("an edit was committed that is aborted, or committed")
                 return
             self._open = None
             transaction = prepared._transaction
@@ -124,7 +127,10 @@ class Prepared:
         self.notes: tuple[str, ...] = tuple(dict.fromkeys(transaction.notes))
 
     def commit(self) -> None:
-        """Take the edit; what migrates instances runs, and may add to ``notes``."""
+        """Take the edit; what migrates instances runs, and may add to ``notes``.
+
+        Raises ``InternalError``, and takes nothing, after ``abort`` or a later ``prepare``.
+        """
         self._code._close(self, keep=True)
 
     def abort(self) -> None:

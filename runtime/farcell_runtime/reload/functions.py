@@ -191,9 +191,9 @@ class Functions:
 def _frames() -> dict[int, int]:
     """How many running frames there are on each code object."""
     found: dict[int, int] = {}
-    for top in sys._current_frames().values():
-        frame: types.FrameType | None = top
+    frame: types.FrameType | None
+    for frame in sys._current_frames().values():
         while frame is not None:
             found[id(frame.f_code)] = found.get(id(frame.f_code), 0) + 1
-            frame = frame.f_back
+            frame = frame.f_back  # and in the end to none of them, as ours would hold itself
     return found

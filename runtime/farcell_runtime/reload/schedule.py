@@ -65,14 +65,12 @@ class Schedule:
         new: Flow,
         origin: Sequence[int | None],
         changed: Collection[int],
-        run: Callable[[int], None],
         value_of: Callable[[str], Any],
     ) -> None:
         self._old = old
         self._new = new
         self._origin = origin
         self._changed = changed
-        self._run = run
         self._value_of = value_of
         self._ran: set[int] = set()
         # Which statement has bound a name last, as things are now: in the old text's terms where
@@ -100,36 +98,36 @@ class Schedule:
                 must.add(chain[-1])
         return must
 
-    def play(self, fresh: Collection[str] = ()) -> None:
-        """Run what has to, where ``fresh`` names were bound anew from elsewhere."""
+    def play(self, run: Callable[[int], None], fresh: Collection[str] = ()) -> None:
+        """Have ``run`` run what has to, where ``fresh`` names were bound anew from elsewhere."""
         self.fresh = set(fresh)
         before = {name: self._value_of(name) for name in self._new.final}
         must = self._must()
         for number, names in enumerate(self._new.statements):
             if number in must or not self.fresh.isdisjoint(self._new.reads[number]):
                 if number not in self._ran:
-                    self._prepare(number)
-                    self._take(number)
+                    self._prepare(number, run)
+                    self._take(number, run)
                 self._compare(number, before, is_cause=True)
             elif number in self._ran:
                 self._compare(number, before, is_cause=False)
             else:
                 self.fresh -= names.certain - names.imported
 
-    def _take(self, number: int) -> None:
+    def _take(self, number: int, run: Callable[[int], None]) -> None:
         self._ran.add(number)
-        self._run(number)
+        run(number)
         for name in self._new.binds[number]:
             self._holder[name] = number
 
-    def _prepare(self, number: int) -> None:
+    def _prepare(self, number: int, run: Callable[[int], None]) -> None:
         """See that each name that a statement reads has the value that it had there."""
         for name, chain in self._new.reaching[number].items():
             if not chain or self._is_held(name, chain[-1]):
                 continue
             for each in chain:
-                self._prepare(each)
-                self._take(each)
+                self._prepare(each, run)
+                self._take(each, run)
 
     def _is_held(self, name: str, number: int) -> bool:
         if name in self._holder:

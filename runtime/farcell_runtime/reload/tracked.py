@@ -43,6 +43,10 @@ class Tracked:
             self._imports = imports_in(self.chunks, self.module)
         return self._imports
 
+    def may_know(self, name: str) -> bool:
+        """Whether its text can import the module ``name``; no for most of a large package."""
+        return name.rpartition(".")[2].encode() in self.source or self.name.startswith(f"{name}.")
+
     def adopt(self, source: bytes, chunks: list[Chunk]) -> None:
         """Take a text as the one that runs now."""
         self.source = source

@@ -55,15 +55,17 @@ class Transaction:
     def play(self, edit: Edit) -> None:
         """Find out all that the edit does, as steps of the journal."""
         loaded = set(sys.modules)
+        # Only these: others may be imported by somebody else just now, and are as good as ever.
+        names = {file.module for file in edit.files}
         try:
             self._play(edit)
         except BaseException as error:
             self._journal.rollback()
-            self._unload(set(sys.modules) - loaded)
+            self._unload(names & (set(sys.modules) - loaded))
             if isinstance(error, ReloadError) or not isinstance(error, Exception | SystemExit):
                 raise
             raise self._refusal(error) from error
-        self.imported = set(sys.modules) - loaded
+        self.imported = names & (set(sys.modules) - loaded)
         self._journal.rollback()
 
     def _play(self, edit: Edit) -> None:
@@ -154,7 +156,7 @@ class Transaction:
         for namespace, imports in self._followers:
             list(follow(namespace, imports, known.module, changes, self._journal))
         for other in self._modules.values():
-            if other is known:
+            if other is known or not other.may_know(known.name):
                 continue
             namespace = vars(other.module)
             followed = set(follow(namespace, other.imports, known.module, changes, self._journal))

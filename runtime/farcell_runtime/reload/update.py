@@ -79,7 +79,6 @@ class Update:
             self._after,
             [entry.origin for entry in entries],
             changed,
-            self._run,
             body.value_of,
         )
 
@@ -93,7 +92,7 @@ class Update:
         body = self._body
         before = {name: body.value_of(name) for name in self._after.final}
         self._evict()
-        self._schedule.play(fresh)
+        self._schedule.play(self._run, fresh)
         for name in self._schedule.leftovers():
             body.bind(name, before[name])
         for name in self._schedule.deleted():
