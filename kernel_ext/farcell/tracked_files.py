@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,7 +56,7 @@ class TrackedFiles:
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._files: dict[str, _File] = {}
-        self._repositories: dict[str, str] = {}
+        self._folders: set[str] = set()
         self._now_s = now_s
 
     def __contains__(self, module: str) -> bool:
@@ -83,13 +83,12 @@ class TrackedFiles:
             signature = None  # it was changed since
         text = Text(module, path, digest_of(source), source)
         self._files[module] = _File(text, signature, signature)
-        folder = os.path.dirname(path)
-        self._repositories.setdefault(folder, _repository(folder))
+        self._folders.add(os.path.dirname(path))
         return text
 
     def folders(self) -> set[str]:
         """Those that the files are in, and those that links to them lead to."""
-        found = set(self._repositories)
+        found = set(self._folders)
         for file in self._files.values():
             found.add(os.path.dirname(os.path.realpath(file.text.path)))
         return found
@@ -130,7 +129,7 @@ class TrackedFiles:
             elif digest != file.refused:
                 young |= is_young
                 texts.append(Text(file.text.module, file.text.path, digest, source))
-        if texts and self._is_checking_out():
+        if texts and _is_checking_out({os.path.dirname(each.path) for each in texts}):
             unsettled = True
         return Changes(tuple(texts), unsettled, young)
 
@@ -152,16 +151,17 @@ class TrackedFiles:
         for file in self._files.values():
             file.refused = None
 
-    def _is_checking_out(self) -> bool:
-        """Whether Git is changing files of a repository that some are in."""
-        for repository in {each for each in self._repositories.values() if each}:
-            try:
-                locked_s = os.stat(f"{repository}/index.lock").st_mtime
-            except OSError:
-                continue
-            if time.time() - locked_s < _LOCKED_S:
-                return True
-        return False
+
+def _is_checking_out(folders: Iterable[str]) -> bool:
+    """Whether Git is changing files of a repository that one of ``folders`` is in."""
+    for repository in {_repository(folder) for folder in folders} - {""}:
+        try:
+            locked_s = os.stat(f"{repository}/index.lock").st_mtime
+        except OSError:
+            continue
+        if time.time() - locked_s < _LOCKED_S:
+            return True
+    return False
 
 
 def _is_young(signature: Signature, seen_for_s: float) -> bool:

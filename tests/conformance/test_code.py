@@ -322,3 +322,50 @@ def test_values_that_were_imported_by_name_go_along_as_they_are_now(page: Page) 
     module.write("two")
     assert page.good_remote("print(RATE, rate())").stdout == "two two\n"
     assert page.value("RATE, rate()") == "('two', 'two')"
+
+
+def test_a_gang_that_does_not_answer_holds_nobody_up(page: Page, module: Module) -> None:
+    page.good(f"import {module.name}")
+    page.good_remote(f"import {module.name}", "--on busy")
+    held = page.folder / "held"
+    page.good_remote(
+        f"import ctypes, os, pathlib\npathlib.Path({str(held)!r}).touch()\n"
+        "ctypes.PyDLL(None).sleep(3)\n"  # in C, and with the lock that the thread needs
+        f"print({module.name}.loss())",
+        "--on busy --name hog",
+    )
+    until(held.exists)
+    module.write("two")
+    assert page.value(f"__import__('sys').modules[{module.name!r}].loss()") == "'loss two'"
+    assert any("later on gang busy" in line for line in lines(page)[-2:])
+    page.good("import farcell\nfarcell.find_run('hog').wait(20)")
+    assert page.good_remote(f"print({module.name}.loss())", "--on busy").stdout == "loss two\n"
+
+
+def test_an_edit_reaches_a_local_cell_that_runs(page: Page, module: Module) -> None:
+    go = page.folder / "go_local"
+    cell = page.begin("last = ''\n" + LOOP.format(name=module.name, go=str(go)))
+    page.until_text(cell, "loss one")
+    module.write("two")
+    page.until_text(cell, "loss two")
+    go.touch()
+    assert page.finish(cell).ok
+
+
+def test_a_checkout_of_many_files_is_one_version(page: Page) -> None:
+    modules = [Module(page) for _ in range(40)]
+    names = ", ".join(each.name for each in modules)
+    page.good(f"import {names}")
+    page.good_remote(f"import {names}")
+    git = page.folder / ".git"
+    (git / "refs").mkdir(parents=True)
+    before = len(lines(page))
+    (git / "index.lock").touch()
+    for each in modules:
+        each.write("two")
+        time.sleep(0.002)
+    (git / "index.lock").unlink()
+    page.good_remote(f"print({modules[0].name}.loss(), {modules[39].name}.loss())")
+    told = lines(page)[before:]
+    assert len(told) == 1, told
+    assert "more files" in told[0]

@@ -152,3 +152,14 @@ def test_a_traceback_of_a_failing_import_shows_no_line_of_farcells(
     assert "return 1 / 0" in cell.traceback
     assert "farcell_runtime" not in cell.traceback
     assert "importlib" not in cell.traceback
+
+
+def test_an_edit_may_import_what_only_the_notebook_has(page: Page, folder: Path) -> None:
+    (folder / "growing.py").write_text("def word():\n    return 'one'\n")
+    page.good_remote("import growing\nassert growing.word() == 'one'")
+    (folder / "grown.py").write_text("WORD = 'two'\n")
+    (folder / "growing.py").write_text("import grown\n\ndef word():\n    return grown.WORD\n")
+    cell = page.good_remote("print(growing.word())")
+    assert cell.stdout == "two\n", cell.describe()
+    (folder / "grown.py").write_text("WORD = 'three'\n")
+    assert page.good_remote("print(growing.word())").stdout == "three\n"
