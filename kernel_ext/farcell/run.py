@@ -228,7 +228,7 @@ class Run:
                 failure = state.done.failure
                 failures.setdefault((failure.type_name, failure.message), []).append(rank)
         if not failures:
-            return None
+            return self._output.fault
         if self._timed_out and any(name == "KeyboardInterrupt" for name, _ in failures):
             return RunTimeout(
                 f"the cell ran for over {self._timeout_s:g} s and was interrupted",
