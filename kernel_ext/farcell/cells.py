@@ -133,20 +133,20 @@ class Cells:
         self.take_in()
         if run.asked:
             self._names.provenance.happens_once("it asks for input")
-        if run.done is not None and run.done.status == "refused":
+        if run.refused:
             self._names.refused(gang.name, shipment)
-            if any(piece.is_patch for piece in shipment.moved):
+            if run.wants_whole_values:
                 return False
             error = shipment.told_in(error)
-        elif run.done is not None:
+        if (done := run.done) is not None:
             if versions is None:
-                self._names.gang_changed(gang.name, run.done, code)
+                self._names.gang_changed(gang.name, done, code)
             else:
                 number = self._next_number()
-                self._tell(self.overlaps.take_in(gang, run.done, code, versions, number))
+                self._tell(self.overlaps.take_in(gang, done, code, versions, number))
             if run.showed_result:
                 self._names.results.made(run.number, gang.name)
-            self._ambients.take(gang, run.done.ambient)
+            self._ambients.take(gang, done.ambient)
         self._settled(gang.name, run.id)
         self._take_news()
         if error is not None:
@@ -192,7 +192,7 @@ class Cells:
             run.gang.name,
             first_line(code),
             shell=self._shell,
-            follow=lambda: self._follow(run, background),
+            follow=lambda: self._follow(run, shipment, background),
             interrupt=run.interrupt,
             take_in=self._take_in_here,
         )
@@ -252,12 +252,14 @@ class Cells:
         self._reports.ended(report.run, error, logs)
         return error
 
-    def _follow(self, run: Run, background: BackgroundRun) -> BaseException | None:
+    def _follow(
+        self, run: Run, shipment: Shipment, background: BackgroundRun
+    ) -> BaseException | None:
         """On the thread of a background run."""
         error: BaseException | None = None
         try:
             run.follow()
-            error = run.error()
+            error = shipment.told_in(run.error()) if run.refused else run.error()
         except BaseException as fault:
             error = fault
             raise
@@ -313,8 +315,10 @@ class Cells:
         gang, done = started.run.gang, started.run.done
         lines: list[str] = []
         number = started.background.number
-        if done is None or done.status == "refused":
+        if done is None or started.run.refused:
             self._names.refused(gang.name, started.shipment)
+        if done is None:
+            pass
         elif not self._is_there(gang):
             names = [each.name for each in done.names if each.bound and each.name not in RESULTS]
             if names:

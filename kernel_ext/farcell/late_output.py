@@ -124,6 +124,9 @@ class LateOutput:
                     output.flush()
         followed.log.note_shown()
         followed.log.close()
+        fault, output.fault = output.fault, None
+        if fault is not None:
+            raise fault
 
 
 def _belongs(item: Text | Event) -> bool:

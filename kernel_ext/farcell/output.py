@@ -48,6 +48,9 @@ class CellOutput:
         self._comms = comms
         self._captors: dict[str, str] = {}
         self.made_comms = self.showed_result = False
+        # The first thing that showing has raised, in the front end or a hook of the user's: what
+        # is shown goes on, and so does its run.
+        self.fault: Exception | None = None
         self._stream = ""
         self._shown_bytes = 0
         self._read_s = 0.0
@@ -57,11 +60,14 @@ class CellOutput:
         return self._own[2] if self._own else self._shell.display_pub
 
     def show(self, item: Text | Event) -> None:
-        match item:
-            case Text():
-                self._text(item)
-            case Event():
-                self._event(item)
+        try:
+            match item:
+                case Text():
+                    self._text(item)
+                case Event():
+                    self._event(item)
+        except Exception as fault:
+            self.fault = self.fault or fault
 
     def read(self, log: LogReader) -> list[Text | Event]:
         """What the log has to show now: all, or, of a flood, its two ends."""
@@ -76,9 +82,12 @@ class CellOutput:
 
     def flush(self) -> None:
         """Send what waits to be sent."""
-        if self._stream:
-            self._of(self._stream).flush()
-            self._stream = ""
+        stream, self._stream = self._stream, ""
+        try:
+            if stream:
+                self._of(stream).flush()
+        except Exception as fault:
+            self.fault = self.fault or fault
 
     def _text(self, item: Text) -> None:
         if self._stream and item.stream != self._stream:

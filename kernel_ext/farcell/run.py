@@ -16,15 +16,18 @@ from typing import Any
 from farcell.failures import to_raise
 from farcell.gang import Gang
 from farcell.mailbox import Lost, Mailbox, Stop, stops_into
+from farcell.merged_done import merged
 from farcell.output import CellOutput, RanksOutput
 from farcell_runtime.errors import RunTimeout
 from farcell_runtime.runlog import Event, LogReader
 from farcell_runtime.segments import Segment
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Packed
+from farcell_runtime.values import Differs
 
 _FIRST_LOOK_S, _LATER_LOOK_S = 0.02, 0.1
 _RANKS_WAIT_S = 2.0  # for so long a line waits for the same line of the other ranks
+_DIFFERS = f"{Differs.__module__}.{Differs.__qualname__}"
 _numbers = itertools.count(1)
 _origin = f"{os.getpid():x}-{time.time_ns():x}"
 
@@ -105,8 +108,23 @@ class Run:
 
     @property
     def done(self) -> pb.Done | None:
-        """Rank 0's last word, or that of the first rank that has one."""
-        return next((state.done for state in self._ranks if state.done is not None), None)
+        """The last words of the ranks as one; none if no rank has run the cell."""
+        return merged([state.done for state in self._ranks if state.done is not None])
+
+    @property
+    def refused(self) -> bool:
+        """Whether some rank could not take what it was sent, and so has not run the cell."""
+        return any(s.done is not None and s.done.status == "refused" for s in self._ranks)
+
+    @property
+    def wants_whole_values(self) -> bool:
+        """Whether no rank has run the cell, as what it has is not what a patch was made for."""
+        return all(
+            s.done is not None
+            and s.done.status == "refused"
+            and s.done.failure.type_name == _DIFFERS
+            for s in self._ranks
+        )
 
     def carry_out(self, meanwhile: Callable[[], None]) -> None:
         """Send the cell to every rank, and follow it to its end.
@@ -206,11 +224,6 @@ class Run:
         """What the cell is to raise, if it failed anywhere."""
         if self._killed:
             return KeyboardInterrupt()
-        if self._timed_out:
-            return RunTimeout(
-                f"the cell ran for over {self._timeout_s:g} s and was interrupted",
-                hint="its names are kept; give it more time with --timeout",
-            )
         losses = [state.lost for state in self._ranks if state.lost is not None]
         if losses:
             # The loss that began it; the other ranks were stopped because of it.
@@ -221,7 +234,12 @@ class Run:
                 failure = state.done.failure
                 failures.setdefault((failure.type_name, failure.message), []).append(rank)
         if not failures:
-            return None
+            return self._output.fault
+        if self._timed_out and any(name == "KeyboardInterrupt" for name, _ in failures):
+            return RunTimeout(
+                f"the cell ran for over {self._timeout_s:g} s and was interrupted",
+                hint="its names are kept; give it more time with --timeout",
+            )
         groups = sorted(failures.values())
         if len(self._ranks) > 1 and (len(groups) > 1 or len(groups[0]) < len(self._ranks)):
             for ranks in groups:

@@ -244,3 +244,17 @@ def test_the_table_and_what_is_not_there(page: Page) -> None:
 def test_a_name_that_cant_travel_starts_nothing(page: Page) -> None:
     page.good("import threading\nlock_bg = threading.Lock()")
     assert page.remote("lock_bg", "--background").error == "CaptureError"
+
+
+def test_a_refusal_names_its_names(page: Page) -> None:
+    page.good(
+        "import os\nclass Picky:\n    def __init__(self): self.home = os.getpid()\n"
+        "    def __setstate__(self, state):\n        import os\n"
+        "        if os.getpid() != state['home']: raise ValueError('not here')\n"
+        "picky_bg = Picky()"
+    )
+    page.good("import farcell")
+    page.good_remote("picky_bg", "--background --name thirteen")
+    cell = page.run("farcell.find_run('thirteen').wait(20)")
+    assert cell.error == "UsageError", cell.describe()
+    assert "'picky_bg'" in cell.message

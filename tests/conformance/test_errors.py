@@ -223,3 +223,18 @@ def test_tb_shows_the_last_remote_error_again(page: Page) -> None:
     page.remote("1/0")
     cell = page.remote("%tb")
     assert "ZeroDivisionError" in cell.text + cell.traceback, cell.describe()
+
+
+def test_a_cell_whose_changes_cant_be_looked_at_runs_once(page: Page) -> None:
+    page.good("import numpy as np\nseen, part = [1], np.ones(1 << 20)")
+    page.good_remote("part.sum()", "--on odd")
+    page.good("part[0] = 5")  # of which only a part is sent
+    cell = page.remote(
+        "print('ran', part[0])\nseen.append(2)\nclass Meta(type):\n"
+        "    def __getattr__(cls, name): raise RuntimeError(name)\n"
+        "class Odd(metaclass=Meta): pass\nodd = Odd()",
+        "--on odd",
+    )
+    assert cell.error == "InternalError", cell.describe()
+    assert cell.stdout == "ran 5.0\n"
+    assert page.value("seen") == "[1, 2]"

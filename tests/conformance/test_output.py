@@ -208,6 +208,21 @@ def test_the_colours_of_a_cell_stay(page: Page) -> None:
     assert plain(cell.stdout) == "green\n"
 
 
+def test_a_run_goes_on_when_showing_raises(page: Page) -> None:
+    page.good(
+        "publisher = get_ipython().display_pub; publish = publisher.publish\n"
+        "def broken(data, *args, **kwargs):\n    if 'boom' in str(data): raise ValueError('hook')\n"
+        "    return publish(data, *args, **kwargs)\npublisher.publish = broken"
+    )
+    cell = page.remote(
+        "display('boom')\nimport time\ntime.sleep(0.3)\nmade_after = 3\nprint('went on')"
+    )
+    page.good("del publisher.publish")
+    assert cell.error == "ValueError", cell.describe()
+    assert cell.stdout == "went on\n"
+    assert page.value("made_after") == "3"
+
+
 def _resident_kb(pid: int) -> int:
     page_kb = os.sysconf("SC_PAGE_SIZE") // 1024
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * page_kb

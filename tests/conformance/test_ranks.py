@@ -167,3 +167,27 @@ def test_a_dry_run_says_what_would_go_and_why(page: Page) -> None:
     assert "dry_f" in cell.stdout
     assert "dry_a" in cell.stdout
     assert "read by" in cell.stdout
+
+
+def test_what_another_rank_alone_binds(page: Page) -> None:
+    page.good("of_some = 1")
+    page.good_remote(
+        "import os\nof_all = of_some\nif os.environ['RANK'] == '1': of_some = 2", "--ranks 2"
+    )
+    assert page.value("of_some") == "Ranks([1, 2])"
+
+
+def test_what_one_rank_could_not_take_is_sent_again(page: Page) -> None:
+    page.good(
+        "import os\nno_room = os.path.abspath('no_room')\nopen(no_room, 'w').close()\n"
+        "class Large:\n    def __init__(self): self.path = no_room\n"
+        "    def __setstate__(self, state):\n        import os\n"
+        "        if os.environ.get('RANK') == '1' and os.path.exists(state['path']):\n"
+        "            raise MemoryError('no room')\n        self.__dict__.update(state)\n"
+        "large = Large()"
+    )
+    refused = page.remote("large; made_where_it_ran = 1", "--ranks 2")
+    assert refused.error == "UsageError", refused.describe()
+    assert "'large'" in refused.message
+    page.good("os.remove(no_room)")
+    assert page.good_remote("print(type(large).__name__)", "--ranks 2").stdout == "Large\n"

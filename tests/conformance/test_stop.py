@@ -251,3 +251,36 @@ def test_the_timeout_option_stops_a_cell(stopped: Page) -> None:
     assert cell.error == "RunTimeout", cell.describe()
     assert "0.3" in cell.message
     assert stopped.value("at_start") == "1"
+
+
+def test_a_timeout_does_not_hide_a_death(stopped: Page) -> None:
+    cell = stopped.remote(
+        "import os, signal, time\nsignal.signal(signal.SIGINT, lambda *_: os._exit(3))\n"
+        "time.sleep(600)",
+        "--timeout 0.3 --on dies",
+    )
+    assert cell.error == "WorkerLost", cell.describe()
+
+
+def test_a_cell_that_ends_well_after_its_timeout(stopped: Page) -> None:
+    cell = stopped.remote(
+        "import time\ntry: time.sleep(600)\nexcept KeyboardInterrupt: print('tidied up')",
+        "--timeout 0.3",
+    )
+    assert cell.ok, cell.describe()
+    assert cell.stdout == "tidied up\n"
+
+
+def test_a_stop_while_values_arrive(stopped: Page) -> None:
+    stopped.good(
+        "import numpy as np\nclass Slow:\n    v = 0\n    def __setstate__(self, state):\n"
+        "        import time\n        self.__dict__.update(state)\n        if self.v:\n"
+        "            print('@go', flush=True)\n            time.sleep(5)\n"
+        "part, slow = np.ones(1 << 20), Slow()"
+    )
+    stopped.good_remote("part.sum(), slow.v")
+    stopped.good("part[0] = 2\nslow.v = 1")
+    cell = stopped.stop_when(stopped.begin_remote("print('ran'); part.sum(), slow.v"))
+    assert cell.error == "KeyboardInterrupt", cell.describe()
+    assert "ran" not in cell.stdout
+    assert stopped.good_remote("float(part[0])").result == "2.0"

@@ -18,7 +18,7 @@ from typing import Any
 
 from farcell_runtime import ambient, codec, packages, plain, warning_filters
 from farcell_runtime.ambient import Ambient
-from farcell_runtime.bindings import Bindings, import_path
+from farcell_runtime.bindings import Bindings, import_path, is_hidden
 from farcell_runtime.errors import FarcellError, InternalError, LostError, UsageError
 from farcell_runtime.executor.cell import Cell, Outcome
 from farcell_runtime.executor.comms import Comms
@@ -174,7 +174,8 @@ class Runs:
             done = self._report(request, log, outcome)
         except Exception as error:  # what the user's own objects raise when they are looked at
             fault = InternalError(f"what the cell has changed can't be told: {error!r}")
-            done = self._report(request, log, replace(_refusal(fault), refused=True))
+            failed = replace(_refusal(fault), refused=outcome.refused)
+            done = self._report(request, log, failed, can_look=False)
         done.loaded.extend(loaded)
         # A run that said nothing and left nothing behind that could still say something has no use
         # for its log: the next run takes it. Making another costs as much as the cell.
@@ -381,10 +382,16 @@ class Runs:
                 hint="run the cell again",
             )
 
-    def _report(self, request: pb.Execute, log: RunLog, outcome: Outcome) -> pb.Done:
+    def _report(
+        self, request: pb.Execute, log: RunLog, outcome: Outcome, *, can_look: bool = True
+    ) -> pb.Done:
         done = pb.Done(run=request.run, log=log.name, status=outcome.status)
-        if not outcome.refused:
+        if outcome.refused:
+            pass
+        elif can_look:
             self._add_names(done, mentioned(request.code))
+        else:
+            self._add_unseen(done, mentioned(request.code))
         idle = _COMPUTES_NOTHING.fullmatch(request.code) is not None
         now = Ambient.here(self._ambient if idle else None, generators=self._generators)
         done.ambient = now.change_from(self._ambient)
@@ -436,6 +443,17 @@ class Runs:
         self._values.rebound(binding.name for binding in changed if binding.bound)
         done.deleted.extend(deleted)
         self._bindings = self._snapshot()
+
+    def _add_unseen(self, done: pb.Done, names: Iterable[str]) -> None:
+        """Add all ``names`` that there are as changed: their values can't be looked at.
+
+        Others that the cell has changed are told of with the next cell.
+        """
+        namespace, hidden = codec.home(), self._shell.user_ns_hidden
+        names = [n for n in sorted(names) if n in namespace and not is_hidden(n, hidden)]
+        done.names.extend(pb.NameReport(name=name, bound=True) for name in names)
+        self._values.rebound(names)
+        self._bindings.record(namespace, names)
 
     def _bind(self, arrival: Arrival) -> None:
         """Bind what came from a driver: no change that it has to be told of."""
