@@ -173,6 +173,11 @@ class Rank:
         for answer in requests:
             answer.put(self._lost)
 
+    @property
+    def why_lost(self) -> str:
+        """Why the conversation is over, if it is; empty otherwise."""
+        return "" if self._lost is None else self._lost.error.message
+
     def close(self) -> None:
         self.client.close()
 
@@ -249,6 +254,16 @@ class Gang:
         except BaseException:
             self.close()
             raise
+
+    @property
+    def broken(self) -> str:
+        """Why a worker can't be spoken with any more, if that is so; empty otherwise."""
+        return next((why for rank in self.ranks if (why := rank.why_lost)), "")
+
+    @property
+    def member_ids(self) -> list[str]:
+        """Which workers its ranks are."""
+        return [rank.member.worker for rank in self.ranks]
 
     def fetch(
         self,

@@ -68,6 +68,7 @@ class Notebook:
         self._session: Future[Session] | None = None
         self._gangs: dict[str, Gang] = {}
         self._shapes: dict[str, Shape] = {}
+        self._broken: dict[str, list[str]] = {}  # the workers of gangs whose connection broke
         self._news: list[pb.WorkerExit | pb.Gang | SessionLost] = []
         self._lock = threading.RLock()
         self._tracebacks = TracebackHook(shell, self.receipts.show)
@@ -153,9 +154,11 @@ class Notebook:
         if future is None:
             return
         session = future.result()
-        session.stop(reason)
-        self._reports.keep_in(None)
-        self._forget_gangs("the cluster was stopped")
+        try:
+            session.stop(reason)
+        finally:  # of an impatient person too: it has been asked to stop
+            self._reports.keep_in(None)
+            self._forget_gangs("the cluster was stopped")
 
     @property
     def running(self) -> bool:
@@ -193,6 +196,9 @@ class Notebook:
         """The gang of that shape, with a conversation open to each of its workers."""
         session = self.session()
         gang = self._gangs.get(shape.gang)
+        if gang is not None and (why := gang.broken):
+            self._lose_gang(gang.name, why)
+            self._broken[gang.name], gang = gang.member_ids, None
         if gang is not None and self._shapes[shape.gang] == shape:
             return gang
         for _ in range(_CONNECT_TRIES):
@@ -403,8 +409,14 @@ class Notebook:
         self._gangs[gang.name] = gang
         self._shapes[gang.name] = shape
         self.code.joined(gang, self._session_now().file.token)
-        if gang.names:
-            self.names.found(gang.name, gang.names)
+        found = gang.names
+        if self._broken.pop(gang.name, None) == gang.member_ids:
+            directory = self.names.directory  # which knows what has changed since
+            found = [name for name in gang.names if directory.why_lost(name)]
+            directory.not_told(gang.name, set(gang.names) - set(found))
+            print(f"farcell: connected with gang {gang.name} again", file=sys.stderr)
+        if found:
+            self.names.found(gang.name, found)
         return gang
 
     def reattach(self) -> None:
