@@ -19,6 +19,7 @@ from farcell.mailbox import Lost, Mailbox, Stop
 from farcell.stops import on_stop, stops_held
 from farcell_runtime import __version__, packages
 from farcell_runtime.errors import (
+    ConnectError,
     FarcellError,
     InternalError,
     UsageError,
@@ -92,7 +93,12 @@ class Rank:
                 self.client.send(message)
                 return
             self._pool.lend(segment, self)
-            self.client.send(message, [segment.descriptor])
+            try:
+                self.client.send(message, [segment.descriptor])
+            except OSError as error:
+                self._pool.freed(self, [segment.number])
+                told = f"rank {self.rank} of gang {self._gang.name} can't be sent values: {error}"
+                raise UsageError(told, hint="run the cell again") from error
             if not self.client.open:  # and nobody says any more that it is free
                 self._pool.gone(self)
 
@@ -210,8 +216,8 @@ class Rank:
         self._hello.put(error or InternalError("the worker ended the conversation"))
         self._pool.gone(self)
         self.arrivals.close()
-        if error is None:
-            self._lose_unreported()
+        if not isinstance(error, ConnectError):
+            self._lose_unreported(error)
             return
         # How the worker ended is the head's to say. It hears of it from the operating system,
         # sooner or later than this connection breaks.
@@ -219,15 +225,12 @@ class Rank:
         timer.daemon = True
         timer.start()
 
-    def _lose_unreported(self) -> None:
-        self.lose(
-            WorkerLost(
-                f"the connection to rank {self.rank} of gang {self._gang.name} broke",
-                gang=self._gang.name,
-                rank=self.rank,
-                hint="run the cell again; it starts on a fresh worker",
-            )
-        )
+    def _lose_unreported(self, error: FarcellError | None = None) -> None:
+        why, hint = "", "run the cell again; it starts on a fresh worker"
+        if error is not None:
+            why, hint = f": {error.message}", error.hint or hint
+        told = f"the connection to rank {self.rank} of gang {self._gang.name} broke{why}"
+        self.lose(WorkerLost(told, gang=self._gang.name, rank=self.rank, hint=hint))
 
 
 class Gang:
@@ -364,6 +367,8 @@ class Gang:
             raise TimeoutError(f"rank {rank.rank} of gang {self.name} is busy") from None
         reply = _got(found)
         assert isinstance(reply, pb.Inspected)
+        if reply.error:
+            raise InternalError(f"rank {rank.rank} of gang {self.name}: {reply.error}")
         return reply.json
 
     def transfer(
