@@ -19,6 +19,7 @@ from farcell.mailbox import Lost, Mailbox, Stop
 from farcell.stops import on_stop, stops_held
 from farcell_runtime import __version__, packages
 from farcell_runtime.errors import (
+    ConnectError,
     FarcellError,
     InternalError,
     UsageError,
@@ -93,7 +94,12 @@ class Rank:
             if segment is None:
                 self.client.send(message)
                 return
-            self.client.send(message, [segment.descriptor])
+            try:
+                self.client.send(message, [segment.descriptor])
+            except OSError as error:
+                self._pool.freed(self, [segment.number])
+                told = f"rank {self.rank} of gang {self._gang.name} can't be sent values: {error}"
+                raise UsageError(told, hint="run the cell again") from error
 
     def expect(self, run: str, mailbox: Mailbox) -> LogReader:
         """Have the messages of ``run``, which is sent next, put into ``mailbox``.
@@ -172,6 +178,11 @@ class Rank:
         for answer in requests:
             answer.put(self._lost)
 
+    @property
+    def why_lost(self) -> str:
+        """Why the conversation is over, if it is; empty otherwise."""
+        return "" if self._lost is None else self._lost.error.message
+
     def close(self) -> None:
         self.client.close()
 
@@ -204,8 +215,8 @@ class Rank:
         self._hello.put(error or InternalError("the worker ended the conversation"))
         self._pool.gone(self)
         self.arrivals.close()
-        if error is None:
-            self._lose_unreported()
+        if not isinstance(error, ConnectError):
+            self._lose_unreported(error)
             return
         # How the worker ended is the head's to say. It hears of it from the operating system,
         # sooner or later than this connection breaks.
@@ -213,15 +224,12 @@ class Rank:
         timer.daemon = True
         timer.start()
 
-    def _lose_unreported(self) -> None:
-        self.lose(
-            WorkerLost(
-                f"the connection to rank {self.rank} of gang {self._gang.name} broke",
-                gang=self._gang.name,
-                rank=self.rank,
-                hint="run the cell again; it starts on a fresh worker",
-            )
-        )
+    def _lose_unreported(self, error: FarcellError | None = None) -> None:
+        why, hint = "", "run the cell again; it starts on a fresh worker"
+        if error is not None:
+            why, hint = f": {error.message}", error.hint or hint
+        told = f"the connection to rank {self.rank} of gang {self._gang.name} broke{why}"
+        self.lose(WorkerLost(told, gang=self._gang.name, rank=self.rank, hint=hint))
 
 
 class Gang:
@@ -257,6 +265,16 @@ class Gang:
         """Of a run that ended before this conversation, those logs that it has not left empty."""
         left = self._left_logs
         return [0 if (run, rank) in left else number for rank, number in enumerate(logs)]
+
+    @property
+    def broken(self) -> str:
+        """Why a worker can't be spoken with any more, if that is so; empty otherwise."""
+        return next((why for rank in self.ranks if (why := rank.why_lost)), "")
+
+    @property
+    def member_ids(self) -> list[str]:
+        """Which workers its ranks are."""
+        return [rank.member.worker for rank in self.ranks]
 
     def fetch(
         self,
@@ -364,6 +382,8 @@ class Gang:
             raise TimeoutError(f"rank {rank.rank} of gang {self.name} is busy") from None
         reply = _got(found)
         assert isinstance(reply, pb.Inspected)
+        if reply.error:
+            raise InternalError(f"rank {rank.rank} of gang {self.name}: {reply.error}")
         return reply.json
 
     def transfer(

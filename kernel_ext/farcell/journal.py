@@ -8,6 +8,8 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from google.protobuf.message import DecodeError
+
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _NAME = "runs.journal"
@@ -27,27 +29,39 @@ class RunJournal:
     def __init__(self, folder: str) -> None:
         self._path = Path(folder) / _NAME
         self._descriptor = self._open(self._path)
-        self._bytes = os.fstat(self._descriptor).st_size
+        self._bytes = self._read()[1]
+        os.ftruncate(self._descriptor, self._bytes)  # behind what is torn nothing could be read
 
     def reports(self) -> list[pb.RunReport]:
         """The last word on each run."""
+        return self._read()[0]
+
+    def _read(self) -> tuple[list[pb.RunReport], int]:
+        """The last word on each run, and how many bytes of the file are whole records."""
         data = self._path.read_bytes()
         found: dict[str, pb.RunReport] = {}
-        start = 0
-        while start + _LENGTH.size <= len(data):
-            (length,) = _LENGTH.unpack_from(data, start)
-            start += _LENGTH.size
+        whole = 0
+        while whole + _LENGTH.size <= len(data):
+            (length,) = _LENGTH.unpack_from(data, whole)
+            start = whole + _LENGTH.size
             if start + length > len(data):
                 break  # there was no room on the disk for all of it
-            report = pb.RunReport.FromString(data[start : start + length])
+            try:
+                report = pb.RunReport.FromString(data[start : start + length])
+            except DecodeError:
+                break
             found[report.run] = report
-            start += length
-        return list(found.values())
+            whole = start + length
+        return list(found.values()), whole
 
     def add(self, report: pb.RunReport) -> None:
         """Write down what became of a run."""
+        record = _record(report)
         with contextlib.suppress(OSError):  # no room: the head is told a little later
-            self._bytes += os.write(self._descriptor, _record(report))
+            if os.write(self._descriptor, record) == len(record):
+                self._bytes += len(record)
+            else:
+                os.ftruncate(self._descriptor, self._bytes)
 
     def keep(self, reports: Iterable[pb.RunReport]) -> None:
         """Forget all but these, of which nothing has changed; or do so later, if that is little."""

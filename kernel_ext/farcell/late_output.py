@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -80,9 +81,19 @@ class LateOutput:
     def look(self) -> None:
         """Show what there is to show now; from any thread."""
         with self._lock:
-            for followed in self._followed:
-                if followed.log.has_more():
-                    self._show(followed)
+            for followed in list(self._followed):
+                try:
+                    if followed.log.has_more():
+                        self._show(followed)
+                except Exception as error:  # a record torn by a full disk, or a front end's fault
+                    self._followed.remove(followed)
+                    with in_cell(self._shell, followed.parent):
+                        told = f"{type(error).__name__}: {error}"
+                        print(
+                            f"farcell: what this cell says from now on can't be shown ({told}): "
+                            "see farcell logs",
+                            file=sys.stderr,
+                        )
 
     @contextlib.contextmanager
     def captures(self, message: Any) -> Iterator[None]:

@@ -78,6 +78,7 @@ class Notebook:
         self._recorder = Recorder(shell, self.names.provenance, self._memory.write)
         self._gangs: dict[str, Gang] = {}
         self._shapes: dict[str, Shape] = {}
+        self._broken: dict[str, list[str]] = {}  # the workers of gangs whose connection broke
         self._news: list[News] = []
         self._lock = threading.RLock()
         self._tracebacks = TracebackHook(shell, self.receipts.show)
@@ -158,8 +159,10 @@ class Notebook:
 
     def stop(self, reason: str = "stopped from its notebook") -> None:
         """Stop the cluster, with all that lives on it."""
-        self._attachment.stop(reason)
-        self._forget_gangs("the cluster was stopped")
+        try:
+            self._attachment.stop(reason)
+        finally:  # of an impatient person too: it has been asked to stop
+            self._forget_gangs("the cluster was stopped")
 
     def shut_down(self, reason: str) -> None:
         """The kernel ends for good: stop the cluster, or let go of one that is another's."""
@@ -242,6 +245,9 @@ class Notebook:
         """The gang of that shape, with a conversation open to each of its workers."""
         session = self.session()
         gang = self._gangs.get(shape.gang)
+        if gang is not None and (why := gang.broken):
+            self._lose_gang(gang.name, why)
+            self._broken[gang.name], gang = gang.member_ids, None
         if gang is not None and self._shapes[shape.gang] == shape:
             return gang
         for _ in range(_CONNECT_TRIES):
@@ -426,7 +432,13 @@ class Notebook:
         self._shapes[gang.name] = shape
         session = self._attachment.now()
         self.code.joined(gang, session.file.token, session.tenure)
-        if gang.names:
+        if self._broken.pop(gang.name, None) == gang.member_ids:
+            directory = self.names.directory  # which knows what has changed since
+            found = [name for name in gang.names if directory.why_lost(name)]
+            directory.not_told(gang.name, set(gang.names) - set(found))
+            print(f"farcell: connected with gang {gang.name} again", file=sys.stderr)
+            self.names.found(gang.name, found, known=False)
+        elif gang.names:
             known = self._memory.is_known(gang.name, next(reversed(gang.ended), ""))
             for told in meet(self.names, gang, known=known):
                 print(f"farcell: {told}", file=sys.stderr)

@@ -25,6 +25,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+# What to do in a process that has as many files open as it may.
+NO_DESCRIPTORS = "close files there, or raise the limit with resource.setrlimit"
+
 
 class FarcellError(Exception):
     """Base of all errors of farcell's own. ``hint`` says what to do next."""

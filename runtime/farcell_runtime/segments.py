@@ -12,6 +12,7 @@ nobody maps any more are kept for the next values.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import mmap
 import os
@@ -28,7 +29,7 @@ from typing import Any
 import xxhash
 
 from farcell_runtime.cores import spread
-from farcell_runtime.errors import UsageError
+from farcell_runtime.errors import NO_DESCRIPTORS, UsageError
 from farcell_runtime.fingerprints import MANY_CHUNKS, Fingerprints, chunks
 
 _GRAIN_BYTES = 1 << 20
@@ -232,8 +233,14 @@ def layout(sizes: Iterable[int]) -> tuple[list[int], int]:
 def _open(size_bytes: int, folder: str) -> int:
     """A file without a name, of that size, in memory or else in ``folder``."""
     if hasattr(os, "memfd_create") and size_bytes + _SPARE_BYTES <= _available_bytes():
-        descriptor = os.memfd_create("farcell")
-        os.ftruncate(descriptor, size_bytes)
+        descriptor = -1
+        try:
+            descriptor = os.memfd_create("farcell")
+            os.ftruncate(descriptor, size_bytes)
+        except OSError as error:
+            if descriptor >= 0:
+                os.close(descriptor)
+            raise _refused(size_bytes, error) from error
         return descriptor
     room = shutil.disk_usage(folder).free
     if size_bytes + _SPARE_BYTES > room:
@@ -249,8 +256,15 @@ def _open(size_bytes: int, folder: str) -> int:
     except OSError as error:
         if descriptor >= 0:
             os.close(descriptor)
+        if error.errno == errno.EMFILE:
+            raise _refused(size_bytes, error) from error
         raise _no_room(size_bytes, folder, room) from error
     return descriptor
+
+
+def _refused(size_bytes: int, error: OSError) -> UsageError:
+    hint = NO_DESCRIPTORS if error.errno == errno.EMFILE else "free names with `del`"
+    return UsageError(f"no memory to send {size_bytes:,} bytes: {error.strerror}", hint=hint)
 
 
 def _no_room(size_bytes: int, folder: str, room: int) -> UsageError:

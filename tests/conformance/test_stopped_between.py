@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conformance.conftest import Open
 from tests.conformance.page import Page
 
 _SLOW = """\
@@ -138,3 +139,25 @@ def test_what_a_handler_changed_and_can_t_be_told(tricky: Page) -> None:
     )
     tricky.good("click()")
     assert "can't be told: RuntimeError" in tricky.good("'here'").stderr
+
+
+def test_a_gang_whose_connection_broke_is_connected_with_again(tricky: Page) -> None:
+    tricky.good("older, doomed = 'old', 1")
+    tricky.good_remote("kept = [1]\nolder, doomed", "--on apart")
+    tricky.good("older = 'new'\ndel doomed")
+    tricky.good(
+        "rank = notebook._gangs['apart'].ranks[0]\nrank.client.close()\n"
+        "while not rank.why_lost: pass"
+    )
+    found = tricky.good_remote("kept, older, 'doomed' in globals()", "--on apart")
+    assert found.result == "([1], 'new', False)"
+
+
+def test_a_stop_while_the_cluster_is_stopped(opened: Open) -> None:
+    page = opened()
+    page.good(_BEFORE)
+    page.good_remote("x = [1]")
+    page.good("before(notebook.session(), '_wait_for_head', press)")
+    assert page.run("%cluster stop").error == "KeyboardInterrupt"
+    assert page.run("x").error == "ObjectLost"
+    assert page.good_remote("1 + 1").result == "2"

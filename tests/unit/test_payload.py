@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from farcell_runtime import cores, segments
 from farcell_runtime.codec import Pickled
-from farcell_runtime.errors import InternalError, UsageError
+from farcell_runtime.errors import InternalError, LostError, UsageError
 from farcell_runtime.fingerprints import CHUNK_BYTES, Fingerprints
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -219,6 +219,15 @@ def test_short_of_both_it_says_so(pool: Pool, monkeypatch: pytest.MonkeyPatch) -
         lent(parcel(b"x" * LARGE), pool, ["one"])
     assert "TMPDIR" in (failed.value.hint or "")
     assert pool.sizes() == (0, 0)
+
+
+def test_a_segment_of_a_process_that_has_ended(pool: Pool) -> None:
+    packed = lent(parcel(b"x" * LARGE), pool, ["one"])
+    arrivals = Arrivals()
+    arrivals.note(packed.payload, deque([os.dup(packed.segment.descriptor)]))
+    arrivals.close()
+    with pytest.raises(LostError, match="has ended"):
+        arrivals.unpack(packed.payload)
 
 
 def test_missing_parts_are_no_zeros() -> None:

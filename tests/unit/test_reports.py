@@ -128,3 +128,26 @@ def test_a_process_that_is_killed(tmp_path: Path) -> None:
     assert ran.returncode == -signal.SIGKILL
     assert states(RunJournal(str(tmp_path))) == {"there": "running"}
     assert os.stat(tmp_path / "runs.journal").st_mode & 0o077 == 0
+
+
+def test_a_word_that_found_no_room_leaves_none_of_it(
+    journal: RunJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    journal.add(report("before"))
+    with monkeypatch.context() as full:
+        full.setattr(journals.os, "write", lambda where, data: write(where, data[:9]))
+        journal.add(report("torn"))
+    journal.add(report("behind"))
+    assert states(journal).keys() == {"before", "behind"}
+    assert states(RunJournal(str(tmp_path))).keys() == {"before", "behind"}
+
+
+def test_what_can_t_be_read_ends_the_journal(journal: RunJournal, tmp_path: Path) -> None:
+    journal.add(report("before"))
+    with (tmp_path / "runs.journal").open("ab") as file:
+        file.write(b"\x04\0\0\0\xff\xff\xff\xff" + b"more")
+    assert states(journal).keys() == {"before"}
+    again = RunJournal(str(tmp_path))
+    again.add(report("behind"))
+    assert states(again).keys() == {"before", "behind"}

@@ -528,12 +528,14 @@ class Inspect(_message.Message):
     def __init__(self, request: _Optional[int] = ..., kind: _Optional[str] = ..., text: _Optional[str] = ..., cursor: _Optional[int] = ...) -> None: ...
 
 class Inspected(_message.Message):
-    __slots__ = ("request", "json")
+    __slots__ = ("request", "json", "error")
     REQUEST_FIELD_NUMBER: _ClassVar[int]
     JSON_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
     request: int
     json: bytes
-    def __init__(self, request: _Optional[int] = ..., json: _Optional[bytes] = ...) -> None: ...
+    error: str
+    def __init__(self, request: _Optional[int] = ..., json: _Optional[bytes] = ..., error: _Optional[str] = ...) -> None: ...
 
 class Transfer(_message.Message):
     __slots__ = ("request", "id", "kind", "path", "name", "folder", "part")

@@ -44,20 +44,38 @@ class Link(Generic[M]):
         self._buffer = bytearray()
         self._lock = threading.Lock()
         self.open = True
+        self.fault = ""  # why the conversation was ended from this side, if it was for a fault
         self.descriptors: collections.deque[int] = collections.deque()  # that came, in their order
 
     def fileno(self) -> int:
         return self._connection.fileno()
 
     def send(self, message: Message, descriptors: Sequence[int] = ()) -> None:
-        """Send a message, and ``descriptors`` with it; to somebody who is gone, nothing."""
+        """Send a message, and ``descriptors`` with it; to somebody who is gone, nothing.
+
+        Raises:
+            OSError: if the system can't send it; the conversation ends where a part of it went.
+        """
         data = message.SerializeToString()
         framed = _LENGTH.pack(len(data)) + data
-        with self._lock, contextlib.suppress(OSError):
-            if descriptors:
-                sent = socket.send_fds(self._connection, [framed], list(descriptors))
-                framed = framed[sent:]
-            self._connection.sendall(framed)
+        with self._lock:
+            try:
+                if descriptors:
+                    sent = socket.send_fds(self._connection, [framed], list(descriptors))
+                    framed = framed[sent:]
+            except OSError as error:
+                if not self._is_gone(error):
+                    raise
+                return
+            try:
+                self._connection.sendall(framed)
+            except OSError as error:
+                if not self._is_gone(error):
+                    self.hang_up()  # half a message may have gone
+                    raise
+
+    def _is_gone(self, error: OSError) -> bool:
+        return isinstance(error, ConnectionError) or not self.open
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until there is something to read, for ``timeout_s`` at most."""
@@ -74,16 +92,21 @@ class Link(Generic[M]):
         """
         try:
             # socket.recv_fds of Python 3.11 takes flags and does not use them.
-            data, ancillary, _, _ = self._connection.recvmsg(
+            data, ancillary, flags, _ = self._connection.recvmsg(
                 _READ_BYTES, _ANCILLARY_BYTES, _READ_FLAGS
             )
         except (BlockingIOError, InterruptedError):
             return []
         except OSError:
-            data, ancillary = b"", []
+            data, ancillary, flags = b"", [], 0
         for _, _, numbers in ancillary:
             self.descriptors.extend(array.array("i", numbers))
         messages: list[M] = []
+        if flags & socket.MSG_CTRUNC:
+            # What the message tells of can't come any more; the other side learns it by the end.
+            self.fault = "this process has no file descriptors left"
+            self.hang_up()
+            data = b""
         if not data:
             self.open = False
             return messages

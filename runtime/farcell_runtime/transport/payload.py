@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from farcell_runtime.codec import Pickled
-from farcell_runtime.errors import InternalError
+from farcell_runtime.errors import InternalError, LostError
 from farcell_runtime.fingerprints import CHUNK_BYTES, HASH_BYTES, Fingerprints
 from farcell_runtime.segments import Pool, Segment, layout, mapped
 from farcell_runtime.transport import farcell_pb2 as pb
@@ -87,6 +87,7 @@ class Arrivals:
 
         Raises:
             InternalError: if what arrived is not what was sent.
+            LostError: if the process that sent it has ended.
         """
         fingerprints = Fingerprints()
         if payload.segment:
@@ -120,9 +121,15 @@ class Arrivals:
 
     def _map(self, payload: pb.Payload, fingerprints: Fingerprints) -> list[memoryview]:
         number = payload.segment
+        descriptor = self._descriptors.pop(number, None)
+        if descriptor is None:  # closed with the others, by the thread that has read the end
+            raise LostError(
+                "the process that sent values has ended before they were taken",
+                hint="run the cell again",
+            )
         starts, size_bytes = layout(payload.sizes)
         freed = functools.partial(self._freed.append, number)
-        whole = mapped(self._descriptors.pop(number), size_bytes, freed)
+        whole = mapped(descriptor, size_bytes, freed)
         parts = [
             whole[start : start + size] for start, size in zip(starts, payload.sizes, strict=True)
         ]

@@ -9,7 +9,14 @@ import socket
 import threading
 from collections.abc import Callable, Sequence
 
-from farcell_runtime.errors import AuthError, ConnectError, FarcellError, SessionTaken
+from farcell_runtime.errors import (
+    NO_DESCRIPTORS,
+    AuthError,
+    ConnectError,
+    FarcellError,
+    SessionTaken,
+    UsageError,
+)
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.door import OUTLIVED, REFUSED, WELCOME
 from farcell_runtime.transport.link import Link
@@ -111,9 +118,15 @@ class WorkerClient:
                 self._receive(message)
             if self._link.open:
                 return True
-        lost = None if self._closed else ConnectError("the connection to the worker broke")
-        self._ended(lost)
+        self._ended(self._why_ended())
         return False
+
+    def _why_ended(self) -> FarcellError | None:
+        if self._closed:
+            return None
+        if self._link.fault:
+            return UsageError(self._link.fault, hint=NO_DESCRIPTORS)
+        return ConnectError("the connection to the worker broke")
 
     def close(self) -> None:
         self._closed = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import mmap
@@ -146,9 +147,28 @@ class Worker:
             message, driver = await self._inbox.get()
             try:
                 await self._handle(message, driver)
-            except Exception:
+            except Exception as error:
                 # What the user's code raises is handled inside; this is a fault of farcell's.
                 traceback.print_exc(file=sys.__stderr__)
+                with contextlib.suppress(OSError):  # which ended the conversation
+                    self._fail(message, driver, error)
+
+    def _fail(self, message: pb.ToWorker, driver: Driver, error: Exception) -> None:
+        """Have nobody wait for an answer to ``message``."""
+        why = f"{type(error).__name__}: {error}"
+        match message.WhichOneof("kind"):
+            case "fetch":
+                request = message.fetch
+                missing = dict.fromkeys(request.names, why)
+                fetched = pb.Fetched(request=request.request, missing=missing)
+                driver.send(pb.FromWorker(fetched=fetched))
+            case "inspect":
+                inspected = pb.Inspected(request=message.inspect.request, error=why)
+                driver.send(pb.FromWorker(inspected=inspected))
+            case "execute" if message.execute.run in {done.run for done in self._runs.ended}:
+                pass  # it was answered
+            case _:
+                driver.hang_up()
 
     def _start_handling(self, message: pb.CommMessage, driver: Driver) -> None:
         task = self._loop.create_task(self._runs.handle(message, driver))
