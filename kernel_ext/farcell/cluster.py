@@ -102,7 +102,10 @@ def stop(notebook: Notebook, gang: str | None = None) -> str:
     if not notebook.running:
         return "no cluster"
     if gang is not None:
-        notebook.close_gang(gang)
+        session = notebook.session()
+        check_gang(gang, [each.name for each in session.snapshot().gangs])
+        session.close_gang(gang)
+        notebook.lose_gang(gang, f"gang {gang} was stopped")
         return f"stopped gang {gang}"
     notebook.stop()
     return "stopped"
@@ -110,8 +113,13 @@ def stop(notebook: Notebook, gang: str | None = None) -> str:
 
 def restart(notebook: Notebook, on: str | None = None) -> str:
     """Give gangs fresh workers."""
-    restarted = notebook.restart([on] if on else None)
-    return "restarted: " + (", ".join(restarted) or "nothing")
+    session = notebook.session()
+    known = [gang.name for gang in session.snapshot().gangs]
+    for name in [on] if on else known:
+        check_gang(name, known)
+        session.restart(name)
+        notebook.lose_gang(name, f"gang {name} was restarted")
+    return "restarted: " + (", ".join([on] if on else known) or "nothing")
 
 
 def scale(notebook: Notebook, workers: int | str) -> str:

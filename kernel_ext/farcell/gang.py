@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import platform
-import signal
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from farcell.deaths import worker_lost
 from farcell.mailbox import Lost, Mailbox, Stop
 from farcell.stops import on_stop, stops_held
 from farcell_runtime import __version__, packages
@@ -422,7 +422,7 @@ class Gang:
         """A worker of this gang has ended, as the head says."""
         for rank in self.ranks:
             if rank.member.worker == exit_.worker:
-                rank.lose(worker_lost(exit_, rank), expected=exit_.expected)
+                rank.lose(worker_lost(exit_, rank.last_lines()), expected=exit_.expected)
 
     def lose_all(self, why: str) -> None:
         """The session is over, and with it every worker."""
@@ -438,44 +438,6 @@ def shape_of(placed: pb.Gang) -> Shape:
     """What a gang that the head tells of was asked to be."""
     asked = placed.shape
     return Shape(asked.ranks, asked.gpus, asked.cpus, asked.name)
-
-
-def worker_lost(exit_: pb.WorkerExit, rank: Rank) -> WorkerLost:
-    """The error for a worker's end: what ended it, and its last lines."""
-    from_signal = _signal_name(exit_.signal)
-    if exit_.out_of_memory:
-        how = "was killed: out of memory"
-        hint = "the machine had no memory left: use smaller batches, or free names with `del`"
-    elif exit_.expected:
-        how = "was stopped"
-        hint = "run the cell again; it starts on a fresh worker"
-    elif exit_.signal:
-        how = f"was killed by {from_signal}"
-        hint = "run the cell again; it starts on a fresh worker"
-    else:
-        how = f"exited with code {exit_.exit_code}"
-        hint = "run the cell again; it starts on a fresh worker"
-    last_lines = rank.last_lines()
-    shown = "".join(f"\n  | {line}" for line in last_lines)
-    return WorkerLost(
-        f"the worker of rank {exit_.rank} (gang {exit_.gang}) {how}{shown}",
-        gang=exit_.gang,
-        rank=exit_.rank,
-        exit_code=None if exit_.signal else exit_.exit_code,
-        signal=from_signal,
-        out_of_memory=exit_.out_of_memory,
-        last_lines=last_lines,
-        hint=hint,
-    )
-
-
-def _signal_name(number: int) -> str:
-    if not number:
-        return ""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _is_there(answer: SimpleQueue[Any], until_s: float) -> bool:

@@ -246,7 +246,7 @@ class Notebook:
         session = self.session()
         gang = self._gangs.get(shape.gang)
         if gang is not None and (why := gang.broken):
-            self._lose_gang(gang.name, why)
+            self.lose_gang(gang.name, why)
             self._broken[gang.name], gang = gang.member_ids, None
         if gang is not None and self._shapes[shape.gang] == shape:
             return gang
@@ -272,23 +272,6 @@ class Notebook:
             shape = shape_of(gangs[name])
         self.cells.bring_directory(shape)
         return self.gang(shape)
-
-    def restart(self, names: list[str] | None = None) -> list[str]:
-        """Give gangs fresh workers; all gangs, if none are named. The answer names them."""
-        session = self.session()
-        known = [gang.name for gang in session.snapshot().gangs]
-        for name in names or known:
-            check_gang(name, known)
-            session.restart(name)
-            self._lose_gang(name, f"gang {name} was restarted")
-        return names or known
-
-    def close_gang(self, name: str) -> None:
-        """End a gang: its workers, and the names that only live there."""
-        session = self.session()
-        check_gang(name, [gang.name for gang in session.snapshot().gangs])
-        session.close_gang(name)
-        self._lose_gang(name, f"gang {name} was stopped")
 
     def recovery(self, names: Sequence[str] = ()) -> Recovery:
         """What must run again for ``names``, or all that a lost worker had, to be there again."""
@@ -372,11 +355,11 @@ class Notebook:
                 case pb.Gang():
                     epoch = self._epoch(item.name)
                     if epoch and (item.epoch > epoch or item.state == "closed"):
-                        self._lose_gang(item.name, "its gang was restarted")
+                        self.lose_gang(item.name, "its gang was restarted")
                 case pb.WorkerExit():
                     epoch = self._epoch(item.gang)
                     if epoch and item.epoch >= epoch:
-                        self._lose_gang(item.gang, f"the worker of gang {item.gang} died")
+                        self.lose_gang(item.gang, f"the worker of gang {item.gang} died")
                 case SessionLost():
                     self._attachment.ended(item)
                     taken = isinstance(item, SessionTaken)
@@ -393,7 +376,8 @@ class Notebook:
             self.cells.take_in()
             self._adoption.take_answered()
 
-    def _lose_gang(self, name: str, why: str, *, lost: bool = True) -> None:
+    def lose_gang(self, name: str, why: str, *, lost: bool = True) -> None:
+        """Its workers are gone: so are its names, and what follows them."""
         gang = self._gangs.pop(name, None)
         self._adoption.lose(name)
         self.cells.gang_gone(name)
@@ -410,7 +394,7 @@ class Notebook:
 
     def _forget_gangs(self, why: str, *, lost: bool = True) -> None:
         for name in self._all_gangs():
-            self._lose_gang(name, why, lost=lost)
+            self.lose_gang(name, why, lost=lost)
         self._adoption.end()
         with self._lock:
             self._news.clear()
@@ -420,7 +404,7 @@ class Notebook:
             if old.epoch == placed.epoch:
                 self._shapes[placed.name] = shape
                 return old
-            self._lose_gang(placed.name, "its gang was restarted")
+            self.lose_gang(placed.name, "its gang was restarted")
         if self._adoption.is_waiting(placed.name):
             self._adoption.wait_for(placed.name)
             if placed.name in self._gangs:
@@ -480,7 +464,7 @@ class Notebook:
             try:
                 self._adoption.wait_for(name)
             except FarcellError as error:
-                self._lose_gang(name, error.message)
+                self.lose_gang(name, error.message)
                 raise
         return self._gangs[name]
 

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from farcell_runtime import ambient, codec, packages, plain, warning_filters
+from farcell_runtime import ambient, codec, plain, warning_filters
 from farcell_runtime.ambient import Ambient
 from farcell_runtime.bindings import Bindings, import_path, is_hidden
 from farcell_runtime.errors import FarcellError, InternalError, LostError, UsageError
@@ -24,14 +24,12 @@ from farcell_runtime.executor.cell import Cell, Outcome
 from farcell_runtime.executor.comms import Comms
 from farcell_runtime.executor.company import Company
 from farcell_runtime.executor.failure import Failure
-from farcell_runtime.executor.form import form_of
 from farcell_runtime.executor.interrupt import Interruptible, Interrupts
 from farcell_runtime.executor.kernel import WorkerKernel
 from farcell_runtime.executor.packaging import serialise_pip
 from farcell_runtime.executor.prompt import Prompt
 from farcell_runtime.executor.shell import WorkerShell
 from farcell_runtime.executor.streams import Router, RunStream, follow_threads
-from farcell_runtime.footprint import footprints
 from farcell_runtime.messages import WorkerSpec
 from farcell_runtime.pouring import Arrival
 from farcell_runtime.reads import closure, mentioned, value_reads
@@ -40,9 +38,11 @@ from farcell_runtime.runlog import ERR, OUT, RunLog
 from farcell_runtime.segments import Pool
 from farcell_runtime.transport import farcell_pb2 as pb
 from farcell_runtime.transport.payload import Packed, pack
-from farcell_runtime.values import Parcel, Values
+from farcell_runtime.values import Values
 from farcell_runtime.worker.code import WorkerCode
 from farcell_runtime.worker.drivers import Driver, Drivers
+from farcell_runtime.worker.questions import answer_to
+from farcell_runtime.worker.rebuilding import rebuilt
 
 _KEPT_LOGS = 200
 _KEPT_ENDS = 16  # of runs, for a driver that comes when they are over
@@ -304,31 +304,13 @@ class Runs:
     def inspect(self, request: pb.Inspect, driver: Driver) -> None:
         """Answer a question about the namespace."""
         match request.kind:
-            case "complete":
-                text, matches = self._shell.complete(request.text, request.text, request.cursor)
-                found: object = {"text": text, "matches": matches}
-            case "tooltip":
-                found = self._shell.tooltip(*json.loads(request.text))
-            case "forms":
-                values = {name: codec.home().get(name) for name in json.loads(request.text)}
-                found = {name: form for name, value in values.items() if (form := form_of(value))}
-            case "inspection":
-                found = self._shell.inspection(*json.loads(request.text))
-            case "packages":
-                found = packages.versions()
-            case "differing":
-                found = self._values.differing(json.loads(request.text))
-            case "digests":
-                found = self._values.digests(json.loads(request.text))
-            case "footprints":
-                found = footprints({name: codec.home()[name] for name in self.names()})
             case "release":
-                found = self._release(json.loads(request.text))
+                found: object = self._release(json.loads(request.text))
             case "alias":
                 name, other = request.text.split()
                 found = self._alias(name, other)
             case _:
-                found = self.names()
+                found = answer_to(request, self._shell, self._values, self.names())
         reply = pb.Inspected(request=request.request, json=json.dumps(found).encode())
         driver.send(pb.FromWorker(inspected=reply))
 
@@ -364,7 +346,7 @@ class Runs:
             self._ambient = Ambient.here(generators=self._generators)
         if request.HasField("names"):
             parcel = self._drivers.arrivals(driver).unpack(request.names)
-            values = _rebuilt(self._values, parcel)
+            values = rebuilt(self._values, parcel)
             self._shell.take_results(values)
             self._roster.write(self.names())
             # The cell must be able to free what has just arrived.
@@ -508,20 +490,6 @@ class Runs:
 def _to_tell(reads: Iterable[str]) -> list[str]:
     """Those names that the notebook has, or may have when the code is called."""
     return [name for name in reads if name not in _BUILTINS or name in codec.home()]
-
-
-def _rebuilt(values: Values, parcel: Parcel) -> dict[str, Any]:
-    try:
-        return values.receive(parcel)
-    except FarcellError:
-        raise
-    except Exception as error:
-        hint = "create it in a %%remote cell"
-        if isinstance(error, ImportError):
-            hint = "%pip install what is missing in a %%remote cell"
-        raise UsageError(
-            f"can't be rebuilt on the worker: {type(error).__name__}: {error}", hint=hint
-        ) from error
 
 
 def _refusal(error: Exception) -> Outcome:
