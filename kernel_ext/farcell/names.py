@@ -74,7 +74,7 @@ class Names:
         # What names held here before a gang changed them: what turns out unchanged is put back.
         self._shadows: dict[str, object] = {}
         self._lock = threading.RLock()
-        self._here = self._snapshot()
+        self._here = Bindings({}, shell.user_ns_hidden)
         self._incoming = Incoming(
             shell,
             self.directory,
@@ -311,10 +311,12 @@ class Names:
             self.provenance.lost(lost, back)
             return lost, back
 
-    def found(self, gang: str, names: Iterable[str]) -> None:
-        """``gang`` holds ``names`` from before this kernel."""
+    def found(self, gang: str, names: Collection[str]) -> None:
+        """``gang`` holds ``names`` from before this kernel; those known here are newer."""
+        newer = [name for name in names if name in self.directory]
         with self._lock, self.provenance.beside("by a kernel before this one"):
-            for name in names:
+            self.directory.refused(gang, newer)
+            for name in set(names).difference(newer):
                 self.directory.changed(gang, name)
                 self.provenance.changed(name, bound=True, here=False)
                 self.shell.user_ns.pop(name, None)

@@ -458,10 +458,11 @@ class Notebook:
             self._register(gang, shape_of(placed))
             used = size_text(sum(member.memory_bytes for member in placed.members))
             names = [name for name in gang.names if not name.startswith("_")]
-            shown = ", ".join(names[:8]) + (" …" if len(names) > 8 else "")
             count = f"{len(names)} name{'' if len(names) == 1 else 's'}"
-            held = f"{count} ({shown})" if names else "no names"
-            print(f"farcell: attached to gang {gang.name}: {held}, {used} of memory")
+            held = f"{count} ({_listed(names)})" if names else "no names"
+            newer = [n for n in names if not self.names.directory.is_newest(gang.name, n)]
+            but = f"; newer elsewhere: {_listed(newer)}" if newer else ""
+            print(f"farcell: attached to gang {gang.name}: {held}, {used} of memory{but}")
 
     def _wait_for(self, gang: str) -> None:
         """Wait for a gang that is in a run which a kernel before this one began."""
@@ -512,3 +513,7 @@ class Notebook:
     def _report(self, report: pb.RunReport) -> None:
         with contextlib.suppress(FarcellError):
             self._session_now().report_run(report)
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (" …" if len(names) > 8 else "")

@@ -176,3 +176,23 @@ def test_a_run_that_had_just_ended(own: Page) -> None:
     assert numbers(loaded.text) == []
     status = own.good("%cluster status").stdout
     assert "running on" not in status
+
+
+def test_what_the_new_kernel_has_is_newer(own: Page) -> None:
+    own.good_remote("bound_again = ['old']\nthere_alone = 1")
+    own.restart()
+    own.good("bound_again = ['new']")
+    assert "newer elsewhere: bound_again" in load(own)
+    assert own.value("bound_again, there_alone") == "(['new'], 1)"
+    assert own.good_remote("bound_again").result == "['new']"
+
+
+def test_what_was_bound_before_loading_goes_along(tmp_path: Path) -> None:
+    page = Page(tmp_path)
+    try:
+        page.good("early, early_list = 1, [2]")
+        page.load()
+        assert page.good_remote("early, early_list").result == "(1, [2])"
+    finally:
+        page.run("%cluster stop")
+        page.close()
