@@ -8,7 +8,7 @@ from typing import Any
 
 from farcell.directory import KERNEL, Directory
 from farcell.gang import Fetched, Gang
-from farcell.ranks import Ranks
+from farcell.ranks import NoValue, Ranks
 from farcell.remote_value import RemoteValue
 from farcell.shipment import Moved, moved
 from farcell_runtime import codec
@@ -146,14 +146,26 @@ class Incoming:
             if size_bytes := sum(parcel.size_bytes for parcel in parcels):
                 came.append(Moved((name,), size_bytes, size_bytes))
             loaded = [parcel.load() for parcel in parcels]
-            if all(name in part for part in loaded):
-                alike = len({Fingerprints().digest(codec.dump(part)) for part in loaded}) == 1
-                if alike:
-                    with self._into(self._take_shadows([name]), gang.name, [name]):
-                        self._values_for(gang.name).receive(parcels[0])
-                else:
-                    self._shell.user_ns[name] = Ranks(part[name] for part in loaded)
-            self._settle(gang.name, [name], answers[0].told)
+            have = [name not in answer.told.unknown for answer in answers]
+            told = _told(name, [answer.told for answer in answers])
+            if any(have) and name not in told.missing:
+                parts = [part for part in loaded if name in part]
+                alike = len({Fingerprints().digest(codec.dump(part)) for part in parts}) == 1
+                values = self._values_for(gang.name)
+                with self._into(self._take_shadows([name]), gang.name, [name]):
+                    if alike and all(have):
+                        values.receive(parcels[0])
+                    else:
+                        # No rank's value is all that the gang has.
+                        values.forget([name])
+                        self._shell.user_ns[name] = (
+                            parts[0][name]
+                            if alike
+                            else Ranks(
+                                part.get(name, NoValue(rank)) for rank, part in enumerate(loaded)
+                            )
+                        )
+            self._settle(gang.name, [name], told)
 
     def _settle(self, gang: str, names: list[str], fetched: pb.Fetched) -> None:
         """Record what was fetched, and stand something in for what could not be."""
@@ -193,3 +205,9 @@ class Incoming:
     ) -> None:
         self._directory.set_stuck(name, why)
         self._shell.user_ns[name] = RemoteValue(name, gang, type_name, shown, why, fetch=fetch)
+
+
+def _told(name: str, by_rank: list[pb.Fetched]) -> pb.Fetched:
+    """What the ranks say of ``name``: why it can't come, if a rank says so; else that it came."""
+    having = [told for told in by_rank if name not in told.unknown]
+    return next((told for told in having if name in told.missing), [*having, *by_rank][0])

@@ -74,7 +74,7 @@ class Names:
         # What names held here before a gang changed them: what turns out unchanged is put back.
         self._shadows: dict[str, object] = {}
         self._lock = threading.RLock()
-        self._here = self._snapshot()
+        self._here = Bindings({}, shell.user_ns_hidden)
         self._incoming = Incoming(
             shell,
             self.directory,

@@ -8,6 +8,22 @@ from typing import Generic, TypeVar, overload
 T = TypeVar("T")
 
 
+class NoValue:
+    """Stands in ``Ranks`` for the value of a rank that does not have the name."""
+
+    def __init__(self, rank: int) -> None:
+        self.rank = rank
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, NoValue) and self.rank == other.rank
+
+    def __hash__(self) -> int:
+        return hash((NoValue, self.rank))
+
+    def __repr__(self) -> str:
+        return f"<rank {self.rank} has none>"
+
+
 class Ranks(Sequence[T], Generic[T]):
     """The values that a name has on the ranks of a gang, in the order of the ranks."""
 

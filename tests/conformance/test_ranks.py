@@ -191,3 +191,27 @@ def test_what_one_rank_could_not_take_is_sent_again(page: Page) -> None:
     assert "'large'" in refused.message
     page.good("os.remove(no_room)")
     assert page.good_remote("print(type(large).__name__)", "--ranks 2").stdout == "Large\n"
+
+
+def test_a_name_that_only_some_ranks_have(page: Page) -> None:
+    page.good_remote(
+        "import os\nif os.environ['RANK'] == '0': losses = [1, 2]\n"
+        "if os.environ['RANK'] != '1': apart = os.environ['RANK']\n"
+        "if os.environ['RANK'] != '0': stuck = (each for each in 'ab')",
+        "--ranks 3 --on some",
+    )
+    assert page.value("losses") == "[1, 2]"
+    assert page.value("apart") == "Ranks(['0', <rank 1 has none>, '2'])"
+    assert "RemoteValue" in page.value("type(stuck).__name__")
+    assert page.good_remote("losses").result == "[1, 2]"
+    page.good("losses.append(3)")
+    assert page.good_remote("losses", "--ranks 3 --on some").result == "[1, 2, 3]"
+
+
+def test_a_name_is_gone_when_no_rank_has_it(page: Page) -> None:
+    page.good("import os\nshed, tool = [7], [8]")
+    page.good_remote("shed, tool", "--ranks 2")
+    page.good_remote("if os.environ['RANK'] == '0': del shed, tool", "--ranks 2")
+    page.good_remote("if os.environ['RANK'] == '1': del shed", "--ranks 2")
+    assert page.value("tool") == "[8]"
+    assert page.run("shed").error == "NameError"

@@ -196,3 +196,23 @@ def test_the_logs_of_runs_of_the_kernel_before(own: Page, tmp_path: Path, flags:
     own.good("farcell.find_run('3').wait(30)")
     assert own.good("%cluster logs 3").stdout == "new\n"
     assert started.ok
+
+
+def test_what_the_new_kernel_has_is_newer(own: Page) -> None:
+    own.good_remote("bound_again = ['old']\nthere_alone = 1")
+    own.restart()
+    own.good("bound_again = ['new']")
+    assert "the notebook has 'bound_again' too, and keeps it" in load(own)
+    assert own.value("bound_again, there_alone") == "(['new'], 1)"
+    assert own.good_remote("bound_again").result == "['new']"
+
+
+def test_what_was_bound_before_loading_goes_along(tmp_path: Path) -> None:
+    page = Page(tmp_path)
+    try:
+        page.good("early, early_list = 1, [2]")
+        page.load()
+        assert page.good_remote("early, early_list").result == "(1, [2])"
+    finally:
+        page.run("%cluster stop")
+        page.close()

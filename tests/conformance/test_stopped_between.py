@@ -53,7 +53,7 @@ def test_an_accident_before_the_cell_is_sent(tricky: Page, accident: str) -> Non
     tricky.good("sent, deleted = [1], 1")
     tricky.good_remote("sent, deleted")
     tricky.good("sent.append(2)\ndel deleted")
-    tricky.good(f"before(notebook.cells, '_ambient_here', {accident})")
+    tricky.good(f"before(notebook.cells._ambients, 'here', {accident})")
     assert not tricky.remote("sent").ok
     assert tricky.good_remote("sent, 'deleted' in globals()").result == "([1, 2], False)"
 

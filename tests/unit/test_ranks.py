@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from farcell.ranks import Ranks
+from farcell.ranks import NoValue, Ranks
 
 
 def test_a_sequence_of_the_values() -> None:
@@ -41,3 +41,9 @@ def test_it_travels() -> None:
 def test_it_can_not_be_changed() -> None:
     with pytest.raises(TypeError):
         Ranks([1])[0] = 2  # type: ignore[index]
+
+
+def test_what_stands_for_a_rank_without_a_value() -> None:
+    assert repr(Ranks([1, NoValue(1)])) == "Ranks([1, <rank 1 has none>])"
+    assert pickle.loads(pickle.dumps(NoValue(1))) == NoValue(1) != NoValue(2)
+    assert hash(NoValue(1)) == hash(NoValue(1))
