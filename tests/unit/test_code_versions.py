@@ -349,5 +349,6 @@ def test_whatever_happens_a_gang_has_one_text_and_all_come_to_the_notebooks(
         workers.versions.ended(name)
         if workers.versions.fault(name) is None:
             workers.bring(name)
+        if workers.versions.fault(name) is None:  # it may have been asked for the first time
             for module in "mn":
                 assert set(workers.of(name, module)) == {workers.here[module].decode()}
