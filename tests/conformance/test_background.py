@@ -254,7 +254,7 @@ def test_a_refusal_names_its_names(page: Page) -> None:
         "picky_bg = Picky()"
     )
     page.good("import farcell")
-    page.good_remote("picky_bg", "--background --name thirteen")
+    page.remote("picky_bg", "--background --name thirteen")
     cell = page.run("farcell.find_run('thirteen').wait(20)")
     assert cell.error == "UsageError", cell.describe()
     assert "'picky_bg'" in cell.message

@@ -231,7 +231,7 @@ def test_a_cell_whose_changes_cant_be_looked_at_runs_once(page: Page) -> None:
     page.good("part[0] = 5")  # of which only a part is sent
     cell = page.remote(
         "print('ran', part[0])\nseen.append(2)\nclass Meta(type):\n"
-        "    def __getattr__(cls, name): raise RuntimeError(name)\n"
+        "    def __getattribute__(cls, name): raise RuntimeError(name)\n"
         "class Odd(metaclass=Meta): pass\nodd = Odd()",
         "--on odd",
     )
