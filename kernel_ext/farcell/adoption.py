@@ -15,6 +15,7 @@ from farcell.gang import Gang
 from farcell.late_output import LateOutput
 from farcell.names import Names
 from farcell.reattachment import Reattachment, last_words, runs_on, untold
+from farcell.stops import stops_held
 from farcell_runtime import roster
 from farcell_runtime.runlog import LogReader
 from farcell_runtime.sizes import size_text
@@ -34,6 +35,7 @@ class Adoption:
         connect: opens a conversation with the workers of a gang.
         is_there: whether the gang is there still, in the same epoch.
         register: takes in a gang that has answered; false if it is known already.
+        lose: forgets a gang, by name, for that reason.
         report: tells the session of a run.
     """
 
@@ -47,6 +49,7 @@ class Adoption:
         connect: Callable[[pb.Gang], Gang],
         is_there: Callable[[pb.Gang], bool],
         register: Callable[[pb.Gang, Gang], bool],
+        lose: Callable[[str, str], None],
         report: Callable[[pb.RunReport], None],
     ) -> None:
         self._names = names
@@ -56,6 +59,7 @@ class Adoption:
         self._connect = connect
         self._is_there = is_there
         self._register = register
+        self._lose = lose
         self._report = report
         self._reattachment = Reattachment(connect, is_there)
         self._labels: dict[str, str] = {}  # of what runs, by gang
@@ -100,7 +104,16 @@ class Adoption:
 
     def take_answered(self) -> None:
         """On the main thread: take in the gangs that have answered."""
-        for placed, gang in self._reattachment.take():
+        with stops_held():  # they are told once
+            self._take_answered()
+
+    def _take_answered(self) -> None:
+        for placed, future in self._reattachment.take():
+            if (error := future.exception()) is not None:
+                print(f"farcell: gang {placed.name} can't be used: {error}", file=sys.stderr)
+                self._lose(placed.name, str(error))
+                continue
+            gang = future.result()
             if not self._register(placed, gang):
                 gang.close()
                 continue

@@ -107,17 +107,22 @@ class Attachment:
     def turn_to(self, session: Session) -> None:
         """Have this be the session that this kernel drives."""
         with self._lock:
+            self._take_over(session)
             self._owed = None
             future: Future[Session] = Future()
-            self._future = future
-            self._take_over(session)
-            self._listen(session)
             future.set_result(session)
+            self._future = future
+            self._listen(session)
 
     def _take_over(self, session: Session) -> None:
-        journal = RunJournal(session.file.folder)
-        self._found = session.snapshot(), journal.reports()
-        self._reports.keep_in(journal)
+        try:
+            snapshot = session.snapshot()
+            journal = RunJournal(session.file.folder)
+            self._found = snapshot, journal.reports()
+            self._reports.keep_in(journal)
+        except BaseException:
+            session.close()  # or this process would keep it from everybody
+            raise
 
     def _join(self) -> Session:
         session = Session.join(self._launched(), watcher=self._key, notebook=self._path)
@@ -205,7 +210,8 @@ class Attachment:
     def folder(self) -> str:
         """The session's folder; empty while there is none."""
         with contextlib.suppress(FarcellError):
-            return self.now().file.folder
+            session = self.now()
+            return "" if session.lost is not None else session.file.folder
         return ""
 
     # What is for a session that may be over: whoever follows a run there hears of that by itself.
@@ -235,6 +241,8 @@ class Attachment:
 
     def take_found(self) -> Found | None:
         """What the session held before this kernel attached to it; told once."""
+        if self._future is None or not self._future.done():
+            return None
         found, self._found = self._found, None
         return found
 
@@ -271,6 +279,8 @@ class Attachment:
 
     def ended(self, lost: SessionLost) -> None:
         """The session is over for this kernel."""
+        if self._future is not None and not _is_over(self._future):
+            return  # there is another one by now
         self._future = None
         self._reports.keep_in(None)
         if isinstance(lost, SessionTaken):

@@ -25,8 +25,12 @@ def meet(names: Names, gang: Gang, *, known: bool) -> list[str]:
     """
     directory, namespace = names.directory, names.shell.user_ns
     for name in freeable(names, [gang.name]):
-        if name not in gang.names:
-            directory.deleted(gang.name, name)  # by the run that it was in
+        if name in gang.names:
+            continue
+        if directory.holders(name) == [gang.name]:
+            names.delete(name)  # as the run did that it was in
+        else:
+            directory.freed(gang.name, name)
     both = [n for n in gang.names if n in namespace and directory.is_newest(KERNEL, n)]
     names.found(gang.name, [name for name in gang.names if name not in both], known=known)
     if not both:

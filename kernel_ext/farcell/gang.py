@@ -97,6 +97,7 @@ class Rank:
             try:
                 self.client.send(message, [segment.descriptor])
             except OSError as error:
+                self._log -= 1  # the run has not reached it
                 self._pool.freed(self, [segment.number])
                 told = f"rank {self.rank} of gang {self._gang.name} can't be sent values: {error}"
                 raise UsageError(told, hint="run the cell again") from error
@@ -250,7 +251,7 @@ class Gang:
                 self.ranks.append(Rank(self, member, token, pool, tenure))
             for rank in self.ranks:
                 hello = rank.greet()
-                self.names = list(hello.names)
+                self.names += [name for name in hello.names if name not in self.names]
                 for done in hello.ended:
                     self.ended.setdefault(done.run, done)
                     if done.log_unused:

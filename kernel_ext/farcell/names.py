@@ -297,6 +297,7 @@ class Names:
             for name in freed:
                 self.values_for(gang).forget([name])
                 if self.directory.freed(gang, name):
+                    self.provenance.deleted(name)
                     self._shadows.pop(name, None)
                     namespace.pop(name, None)
                     self._here.record(namespace, [name])

@@ -113,6 +113,7 @@ class Notebook:
             connect=self._talk_to,
             is_there=self._is_there,
             register=self._take_found,
+            lose=self.lose_gang,
             report=self._attachment.report,
         )
 
@@ -201,7 +202,7 @@ class Notebook:
         session = self._attachment.attach(file, take=take)
         try:
             told = f"{self.leave()}; " if here is not None else ""
-        except FarcellError:
+        except BaseException:
             session.close()
             raise
         self._attachment.turn_to(session)
@@ -225,14 +226,16 @@ class Notebook:
         session = self._attachment.session()
         name = session.file.name
         snapshot = session.snapshot()
-        if not snapshot.runs and self._attachment.is_own(session):
+        if not (snapshot.runs or self._all_gangs()) and self._attachment.is_own(session):
             self._attachment.stop("left unused")
             self._forget_gangs(f"session {name!r}, on which nothing had run, was stopped")
             return f"stopped session {name!r}, on which nothing had run"
-        self._attachment.leave()
         why = f"it is on session {name!r}, which this kernel has let go of"
-        self._forget_gangs(f"{why} (%cluster attach {quoted(name)})", lost=False)
-        self.cells.abandon()
+        try:
+            self._attachment.leave()
+        finally:  # of an impatient person too
+            self._forget_gangs(f"{why} (%cluster attach {quoted(name)})", lost=False)
+            self.cells.abandon()
         idle_s = snapshot.idle_stop_s
         until = (
             f", until it has been without a kernel for {duration_text(idle_s)}" if idle_s else ""
@@ -321,16 +324,16 @@ class Notebook:
                     self.names.stopped = True
 
     def _after_cell(self, result: Any) -> None:
-        self._comms.take_control()
-        self.receipts.show()
-        self.names.stopped = False
-        code = (result.info.raw_cell or "") if result.info is not None else ""
-        if not runs_remotely(code):  # else the next cell is soon enough
-            # The cell's own code has ended: there is nothing left to stop.
-            with contextlib.suppress(KeyboardInterrupt), stops_held():
+        # The cell's own code has ended: there is nothing left to stop.
+        with contextlib.suppress(KeyboardInterrupt), stops_held():
+            self._comms.take_control()
+            self.receipts.show()
+            self.names.stopped = False
+            code = (result.info.raw_cell or "") if result.info is not None else ""
+            if not runs_remotely(code):  # else the next cell is soon enough
                 self.names.observe(code)
-            self.cells.local_code_ran()
-        self._recorder.ended(result)
+                self.cells.local_code_ran()
+            self._recorder.ended(result)
 
     # ---- what happens elsewhere -------------------------------------------------------------
 
@@ -396,6 +399,7 @@ class Notebook:
         for name in self._all_gangs():
             self.lose_gang(name, why, lost=lost)
         self._adoption.end()
+        self._broken.clear()  # workers of other sessions are called the same
         with self._lock:
             self._news.clear()
 
@@ -436,11 +440,11 @@ class Notebook:
 
     def _adopt(self) -> None:
         """Take in what the session held before this kernel came to it."""
-        found = self._attachment.take_found()
-        if found is not None:
-            self._memory.read()
-            self.names.observe(self.cells.code)
-            self._adoption.begin(*found)
+        with stops_held():  # it is told once
+            if (found := self._attachment.take_found()) is not None:
+                self._memory.read()
+                self.names.observe(self.cells.code)
+                self._adoption.begin(*found)
 
     def _take_found(self, placed: pb.Gang, gang: Gang) -> bool:
         if gang.name in self._gangs:

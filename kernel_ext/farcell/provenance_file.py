@@ -14,7 +14,7 @@ from farcell.provenance import PastRun, Provenance
 
 _NAME = "provenance.jsonl"
 _MOST_LINES = 4000
-_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ProvenanceFile:
@@ -49,6 +49,7 @@ class ProvenanceFile:
     def read(self) -> None:
         """Remember what the kernel before has, if it has written anything."""
         self._settled = {}
+        self.close()  # another kernel may have written there since
         if not (folder := self._folder()):
             return
         try:
@@ -97,8 +98,11 @@ class ProvenanceFile:
             if anew or file is None:
                 self.close()
                 file = self._file = io.FileIO(os.open(path, _ANEW, 0o600), "w")
-            file.write(json.dumps(entry).encode() + b"\n")
+            data = json.dumps(entry).encode() + b"\n"
+            torn = file.write(data) != len(data)
         except OSError:
+            torn = True
+        if torn:  # no room on the disk
             self._path = None  # all of it, when there is a session
             return
         self._path, self._unsaid = path, False

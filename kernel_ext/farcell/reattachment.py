@@ -48,15 +48,11 @@ class Reattachment:
             except TimeoutError:
                 return
 
-    def take(self) -> list[tuple[pb.Gang, Gang]]:
-        """The gangs that answered since the last call."""
+    def take(self) -> list[tuple[pb.Gang, Future[Gang]]]:
+        """The gangs that answered since the last call, or can't be connected with."""
         answered = [name for name in list(self._new) if self._gangs[name].done()]
         found = [(self._new.pop(name, None), self._gangs[name]) for name in answered]
-        return [
-            (placed, future.result())
-            for placed, future in found
-            if placed is not None and not future.exception()
-        ]
+        return [(placed, future) for placed, future in found if placed is not None]
 
     def waiting(self) -> list[pb.Gang]:
         """The gangs that have not answered yet, or whose answer nobody has taken."""
@@ -83,7 +79,10 @@ class Reattachment:
         while True:
             try:
                 future.set_result(self._connect(placed))
-            except ConnectError:
+            except ConnectError as error:
+                if type(error) is not ConnectError:  # it was reached, and is not to be spoken with
+                    future.set_exception(error)
+                    return
                 if self._is_there(placed):
                     time.sleep(_AGAIN_S)
                     continue

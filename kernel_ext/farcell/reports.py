@@ -71,6 +71,10 @@ class RunReports:
         with self._lock:
             self._running.clear()
             self._untold.clear()
+            self._short.clear()
+            if self._journal is not None:  # it is another's by now
+                self._journal.close()
+                self._journal = None
 
     def _changed(self, report: pb.RunReport) -> None:
         if self._journal is not None:
