@@ -312,7 +312,10 @@ class Notebook:
             self._take_changes()
         except KeyboardInterrupt:
             self.names.stopped = True  # IPython runs the cell nonetheless
-        self.code.before_cell(self.shell.user_ns, code)
+        try:
+            self.code.before_cell(self.shell.user_ns, code)
+        except KeyboardInterrupt:
+            self.names.stopped = True
         with errors_shown():
             self._adopt()
         self._recorder.begins(code)

@@ -18,7 +18,7 @@ from farcell.code_versions import CodeVersions, Version
 from farcell.gang import Gang
 from farcell.receipt import Receipts
 from farcell.shipping import Shipping
-from farcell.stops import stops_held
+from farcell.stops import raise_stop, stops_held
 from farcell.tracked_files import TrackedFiles
 from farcell.watcher import Watcher
 from farcell_runtime import project
@@ -28,6 +28,7 @@ from farcell_runtime.reload.code import Code
 from farcell_runtime.transport import farcell_pb2 as pb
 
 _AGAIN_S = 0.002  # between two looks at a file that is being written
+_STOP_S = 0.1
 _SETTLE_S = 5.0  # after so long what there is counts as written
 _LATE_S = 10.0  # a worker that is in no cell and has not answered for so long won't
 _Fresh = tuple[str, str, bytes | None]
@@ -101,10 +102,15 @@ class ProjectCode:
 
         What it imports by ``from m import x`` is kept up in its namespace.
         """
-        with stops_held(), self._turn:
-            self._look()
-            if has_from_imports(code):
-                self._code.follow(namespace, python_of(code))
+        with stops_held():
+            while not self._turn.acquire(timeout=_STOP_S):  # the watcher runs what was edited
+                raise_stop()
+            try:
+                self._look()
+                if has_from_imports(code):
+                    self._code.follow(namespace, python_of(code))
+            finally:
+                self._turn.release()
         self._tell_refusals()
 
     def begin(self, gang: str, run: str) -> None:
@@ -259,7 +265,7 @@ class ProjectCode:
         """Have a gang, in which nothing runs, at the notebook's version."""
         until_s = time.monotonic() + _LATE_S
         while self._lacks(gang):
-            self._shipping.bring(gang)
+            self._shipping.bring(gang, _LATE_S)
             if not self._lacks(gang):
                 return
             with self._shipping.changed:

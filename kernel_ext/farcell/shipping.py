@@ -25,6 +25,7 @@ from farcell.code_commands import (
 )
 from farcell.code_links import CodeLinks
 from farcell.code_versions import CodeVersions
+from farcell.stops import stops_allowed
 from farcell_runtime.errors import ReloadError
 from farcell_runtime.reload.code import Code, Prepared
 from farcell_runtime.reload.edit import Edit, File
@@ -74,13 +75,13 @@ class Shipping:
         version.at_s = time.time()
         version.took_s = time.monotonic() - began_s
 
-    def bring(self, gang: str) -> None:
-        """Have a gang take what it lacks, if it can."""
+    def bring(self, gang: str, patience_s: float = _ANSWER_S) -> None:
+        """Have a gang take what it lacks, if it can; its workers may be silent for so long."""
         with self.changed:
             commands = self.versions.bring(gang)
         if commands:
             self._carry_out(commands)
-            self._wait()
+            self._wait(patience_s)
 
     def heard(self, gang: str, rank: int, news: pb.CodeNews) -> None:
         """A worker has answered; on the thread that reads."""
@@ -132,17 +133,18 @@ class Shipping:
             return None
         importlib.invalidate_caches()  # what was changed may import a file that is new
         try:
-            return self._code.prepare(Edit(files))
+            with stops_allowed():  # what was edited runs, and may run for ever
+                return self._code.prepare(Edit(files))
         except ReloadError:
             raise
         except (Exception, SystemExit) as error:  # whatever the code that is prepared is up to
             raise ReloadError(f"{type(error).__name__}: {error}") from error
 
-    def _wait(self) -> None:
-        """Wait for the end of the round: for a second without any answer."""
+    def _wait(self, patience_s: float = _ANSWER_S) -> None:
+        """Wait for the end of the round: for so long without any answer."""
         with self.changed:
             while self.versions.deciding:
-                if not self.changed.wait(_ANSWER_S):
+                if not self.changed.wait(patience_s):
                     self._carry_out(self.versions.silent())
 
     def _carry_out(self, commands: Collection[Command]) -> None:

@@ -140,6 +140,7 @@ class TrackedFiles:
             file.text, file.refused = text, None
             if _read(text.path) == text.source:
                 file.taken = file.seen
+        self.forgive()  # what was refused may have lacked just these
 
     def refuse(self, texts: tuple[Text, ...]) -> None:
         """Do not name ``texts`` again before one of their files has changed."""

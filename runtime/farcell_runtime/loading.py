@@ -50,6 +50,10 @@ class ProjectFinder:
         self, name: str, path: Sequence[str] | None, target: types.ModuleType | None = None
     ) -> ModuleSpec | None:
         spec = PathFinder.find_spec(name, path, target)
+        for finder in sys.meta_path if spec is None else ():
+            # Of a package that was installed to be edited; it stands behind Python's own.
+            if getattr(finder, "__module__", "").startswith("__editable__"):
+                spec = spec or finder.find_spec(name, path, target)
         if spec is None or type(spec.loader) is not SourceFileLoader:
             return spec
         if is_source(name, spec.origin) and spec.origin is not None:

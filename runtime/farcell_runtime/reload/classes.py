@@ -16,7 +16,7 @@ from farcell_runtime.reload.difference import Kind, Pair, match
 from farcell_runtime.reload.names import mangled
 from farcell_runtime.reload.references import instances, redirect
 from farcell_runtime.reload.statements import Function, Placed, Statement, outline
-from farcell_runtime.reload.update import Entry, Tools, Update
+from farcell_runtime.reload.update import Entry, Tools, Update, derives_anew, reads_in
 
 _LAYOUT = ("__basicsize__", "__itemsize__", "__dictoffset__", "__weakrefoffset__")
 _DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)
@@ -38,7 +38,8 @@ def remake(tools: Tools, outer: Body, entry: Entry, cls: type, fresh: set[str]) 
     if (
         _header(old) == _header(new)
         and not _header_reads(new) & fresh
-        and _fits(cls, touched, _body_reads(after) & fresh, removed=bool(removed))
+        and not derives_anew(tools, cls)
+        and _fits(cls, new, touched, _body_reads(after) & fresh, removed=bool(removed))
     ):
         _update(tools, cls, before, pairs, removed, fresh)
         return
@@ -68,31 +69,31 @@ def _header(node: ast.ClassDef) -> object:
 
 
 def _header_reads(node: ast.ClassDef) -> set[str]:
-    return {
-        each.id
-        for part in (*node.bases, *node.keywords, *node.decorator_list)
-        for each in ast.walk(part)
-        if isinstance(each, ast.Name)
-    }
+    return reads_in((*node.bases, *node.keywords, *node.decorator_list))
 
 
 def _body_reads(statements: list[Placed]) -> set[str]:
     return {name for each in statements for name in each.statement.names.reads}
 
 
-def _fits(cls: type, touched: list[Placed], fresh: set[str], *, removed: bool) -> bool:
+def _fits(
+    cls: type, node: ast.ClassDef, touched: list[Placed], fresh: set[str], *, removed: bool
+) -> bool:
     """Whether the living class can take what changed in its body statement by statement."""
-    if issubclass(cls, enum.Enum):
+    # A decorator may have put another class there.
+    if issubclass(cls, enum.Enum) or cls.__qualname__.rpartition(".")[2] != node.name:
+        return False
+    if "<locals>" in cls.__qualname__:
         return False
     names = {name for each in touched for name in each.statement.names.binds}
-    if names & {"__slots__", "__init_subclass__", "__class_getitem__"}:
+    if names & {"__slots__", "__init_subclass__", "__class_getitem__", "__eq__", "__hash__"}:
         return False
     nodes = [each.statement.node for each in touched]
     simple = not fresh and all(isinstance(node, Function) for node in nodes)
     dunder = any(name.startswith("__") and name.endswith("__") for name in names)
     if simple and not dunder:
         return _is_made_by_type(cls) or (not removed and names <= set(vars(cls)))
-    return _is_plain(cls)
+    return not node.decorator_list and _is_plain(cls)
 
 
 def _is_made_by_type(cls: type) -> bool:
@@ -198,6 +199,7 @@ def _annotate(tools: Tools, cls: type, pairs: list[Pair], made: dict[str, Any]) 
 
 
 def _set_abstract(tools: Tools, cls: Any) -> None:
+    """Have a class, and those that derive from it, know which methods are still abstract."""
     old = cls.__abstractmethods__
     abc.update_abstractmethods(cls)
     new = cls.__abstractmethods__
@@ -206,6 +208,8 @@ def _set_abstract(tools: Tools, cls: Any) -> None:
         tools.journal.took(
             (setattr, cls, "__abstractmethods__", new), (setattr, cls, "__abstractmethods__", old)
         )
+        for each in type.__subclasses__(cls):
+            _set_abstract(tools, each)
 
 
 # -- a class made anew ------------------------------------------------------------------------
@@ -230,6 +234,7 @@ def pour(
     is_enum = isinstance(old, enum.EnumMeta)
     members = enums.pour(tools.journal, old, new) if is_enum else set()
     before, after = vars(old), vars(new)
+    fields = before.get("__dataclass_fields__")
     for name, value in list(after.items()):
         if name in OWN or name in members or name == "_abc_impl":
             continue
@@ -246,7 +251,9 @@ def pour(
     tools.journal.flush()
     if isinstance(old, abc.ABCMeta):
         _set_abstract(tools, old)
-    _tell_of_fields(tools, old, before, after)
+    _tell_of_fields(tools, old, fields, after)
+    if repr(fields) != repr(after.get("__dataclass_fields__")):
+        tools.reshaped.add(old)
     return old
 
 
@@ -311,12 +318,11 @@ def _functions_of(value: Any, depth: int = 3) -> list[Any]:
     return []
 
 
-def _tell_of_fields(tools: Tools, cls: type, before: Any, after: Any) -> None:
-    old = before.get("__dataclass_fields__")
+def _tell_of_fields(tools: Tools, cls: type, old: Any, after: Any) -> None:
     new = after.get("__dataclass_fields__")
     lacking: list[str] = []
     if new is not None:
-        known = old if old is not None and old is not new else {}
+        known = old if old is not None else {}
         lacking = [name for name in new if name not in known and name not in after]
     if lacking and instances(cls):
         tools.notes.append(

@@ -34,6 +34,7 @@ class Names:
     imported: set[str] = field(default_factory=set)  # from another module, whose value it follows
     makes: set[str] = field(default_factory=set)  # is bound to a new container
     mutates: set[str] = field(default_factory=set)  # by a method or an operator
+    stores: set[str] = field(default_factory=set)  # sets items of
 
 
 def names_of(node: ast.stmt) -> Names:
@@ -68,6 +69,8 @@ class _Reader(ast.NodeVisitor):
 
     def _read(self, names: Iterable[str]) -> None:
         for name in names:
+            if name.partition(".")[0] in self.names.certain:
+                continue  # the statement itself has bound it
             if not any(name in scope for scope in self._locals):
                 self.names.reads.add(name)
                 if self._calls:
@@ -169,6 +172,8 @@ class _Reader(ast.NodeVisitor):
         self.visit(node.value)
         for target in node.targets:
             self.visit(target)
+            if isinstance(target, ast.Subscript) and not self._locals:
+                self.names.stores.add(_root(target))
             if isinstance(target, ast.Name) and not self._locals:
                 if isinstance(node.value, ast.Lambda):
                     self._defer(target.id, free_names(node.value))
@@ -218,17 +223,38 @@ class _Reader(ast.NodeVisitor):
         if node.type:
             self.visit(node.type)
         if node.name:
-            self._bind(node.name)
+            self._visit_scratch(ast.Name(node.name, ast.Store()))
         for each in node.body:
             self.visit(each)
+
+    def visit_withitem(self, node: ast.withitem) -> None:
+        self.visit(node.context_expr)
+        if node.optional_vars:
+            self._visit_scratch(node.optional_vars)
+
+    def visit_For(self, node: ast.For | ast.AsyncFor) -> None:
+        self.visit(node.iter)
+        self._visit_scratch(node.target)
+        self._branches += 1
+        for each in (*node.body, *node.orelse):
+            self.visit(each)
+        self._branches -= 1
+
+    visit_AsyncFor = visit_For  # noqa: N815
+
+    def _visit_scratch(self, target: ast.expr) -> None:
+        """What a block's head binds is the block's: two blocks' aren't one variable."""
+        branches, self._branches = self._branches, 0
+        self.visit(target)
+        self._branches = branches
 
     def _visit_branch(self, node: Any) -> None:
         self._branches += 1
         self.generic_visit(node)
         self._branches -= 1
 
-    visit_If = visit_While = visit_Try = visit_TryStar = visit_For = _visit_branch  # noqa: N815
-    visit_Match = visit_AsyncFor = _visit_branch  # noqa: N815
+    visit_If = visit_While = visit_Try = visit_TryStar = _visit_branch  # noqa: N815
+    visit_Match = _visit_branch  # noqa: N815
 
     def visit_MatchAs(self, node: ast.MatchAs) -> None:
         if node.name:

@@ -24,10 +24,17 @@ class Flow:
         self.statements = statements
         self._deferred: dict[str, set[str]] = {}
         made: set[str] = set()
+        mutated: set[str] = set()
         for names in statements:
             made |= names.makes
+            mutated |= names.mutates
             for name, reads in names.deferred.items():
                 self._deferred.setdefault(name, set()).update(reads)
+        # A container that only items are set of is never made anew for one of them. One that other
+        # statements fill too is, and then it needs all of its items.
+        self.mutates = [
+            (names.mutates & made) | (names.stores & made & mutated) for names in statements
+        ]
         self.reads = [self._all_reads(names) for names in statements]
         self.reaching: list[dict[str, Chain]] = []
         self.final: dict[str, Chain] = {}
@@ -36,9 +43,11 @@ class Flow:
             for name in names.binds:
                 earlier = () if name in names.certain else self.final.get(name, ())
                 self.final[name] = (*earlier, number)
-            for name in names.mutates & made:
+            for name in self.mutates[number]:
                 self.final[name] = (*self.final.get(name, ()), number)
-        self.binds = [names.binds | (names.mutates & made) for names in statements]
+        self.binds = [
+            names.binds | mutates for names, mutates in zip(statements, self.mutates, strict=True)
+        ]
 
     def _all_reads(self, names: Names) -> set[str]:
         """What a statement reads, be it by way of functions that it calls."""
@@ -66,12 +75,14 @@ class Schedule:
         origin: Sequence[int | None],
         changed: Collection[int],
         value_of: Callable[[str], Any],
+        follows: Callable[[int], bool],
     ) -> None:
         self._old = old
         self._new = new
         self._origin = origin
         self._changed = changed
         self._value_of = value_of
+        self._follows = follows
         self._ran: set[int] = set()
         # Which statement has bound a name last, as things are now: in the old text's terms where
         # none has run.
@@ -104,7 +115,8 @@ class Schedule:
         before = {name: self._value_of(name) for name in self._new.final}
         must = self._must()
         for number, names in enumerate(self._new.statements):
-            if number in must or not self.fresh.isdisjoint(self._new.reads[number]):
+            is_read = not self.fresh.isdisjoint(self._new.reads[number])
+            if number in must or is_read or self._follows(number):
                 if number not in self._ran:
                     self._prepare(number, run)
                     self._take(number, run)
@@ -142,7 +154,7 @@ class Schedule:
             is_new = is_cause
             if is_final:
                 is_new = not is_same(before[name], self._value_of(name))
-            mutated = name in names.mutates and is_cause
+            mutated = name in (names.mutates | self._new.mutates[number]) and is_cause
             if is_new or mutated:
                 self.fresh.add(name)
             elif name in names.certain:

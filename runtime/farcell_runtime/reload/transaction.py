@@ -50,6 +50,7 @@ class Transaction:
         self.notes: list[str] = []
         self.migrating: list[type] = []
         self.imported: set[str] = set()
+        self._reshaped: set[type] = set()
         self._at = ("", "")  # the file that is being taken, and its text
 
     def play(self, edit: Edit) -> None:
@@ -128,9 +129,10 @@ class Transaction:
         tools = Tools(
             module, known.path, flags, self._journal, functions, swaps,
             Merging(module, self._journal), self.notes, titles, self.migrating,
-            list(changes.moved), classes.remake, classes.pour,
+            list(changes.moved), self._reshaped, set(), classes.remake, classes.pour,
         )  # fmt: skip
         self._swaps.append(swaps)
+        reshaped = set(self._reshaped)
         for pair in changes.pairs:
             if pair.old is not None and pair.kind is not Kind.CHANGED:
                 classes.swap(tools, body, pair)
@@ -139,8 +141,12 @@ class Transaction:
         if changes.runs or fresh:
             before, entries = _entries(old, new, changes)
             Update(tools, body, before, entries, changes.removed).play(fresh)
+        for sub in [each for cls in self._reshaped - reshaped for each in _derived(cls)]:
+            if sub.__module__ != known.name and sub.__module__ in self._modules:
+                self._fresh.setdefault(sub.__module__, set()).add(sub.__qualname__)
         swaps.move(tools.moved)
         self.changed += [f"{module.__name__}.{title}" for title in titles]
+        self._spread_attributes(known, tools.attributes)
         if body.has_run:
             self._spread(known, {name: (was, now) for name, was, now in body.changed_names()})
 
@@ -166,6 +172,20 @@ class Transaction:
             if followed:
                 self._fresh.setdefault(other.name, set()).update(followed)
         self._journal.flush()
+
+    def _spread_attributes(self, known: Tracked, attributes: set[str]) -> None:
+        """Mark what others read of the classes that they have imported as fresh."""
+        for other in self._modules.values() if attributes else ():
+            if other is known or not other.may_know(known.name):
+                continue
+            for each in other.imports:
+                if each.module == known.module.__name__:
+                    start = f"{each.name}."
+                    found = {a for a in attributes if a.startswith(start)}
+                    if found:
+                        self._fresh.setdefault(other.name, set()).update(
+                            f"{each.alias}.{a.removeprefix(start)}" for a in found
+                        )
 
     def _delete(self, file: File) -> None:
         """Take a module whose file is gone out of the import system."""
@@ -258,6 +278,11 @@ def _entries(
                 origin = numbers[id(pair.old.statement)]
             entries.append(Entry(pair.kind, pair.old, now, origin))
     return before, entries
+
+
+def _derived(cls: type) -> list[type]:
+    found: list[type] = type.__subclasses__(cls)
+    return [*found, *(each for one in found for each in _derived(one))]
 
 
 def _is_future(chunk: Chunk) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import types
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,9 +16,11 @@ from farcell_runtime.reload.functions import Functions
 from farcell_runtime.reload.journal import Journal
 from farcell_runtime.reload.merging import Merging
 from farcell_runtime.reload.references import redirect
-from farcell_runtime.reload.schedule import Flow, Schedule
+from farcell_runtime.reload.schedule import Flow, Schedule, is_same
 from farcell_runtime.reload.statements import Block, Function, Placed, outline
 from farcell_runtime.reload.swaps import Swaps
+
+_METHODS = (types.FunctionType, staticmethod, classmethod, property, type)
 
 
 class Entry(NamedTuple):
@@ -45,6 +47,9 @@ class Tools:
     changed: list[str]
     migrating: list[type]
     moved: list[tuple[int, int, int]]
+    # Dataclasses whose fields changed: what derives from them has taken these over.
+    reshaped: set[type]
+    attributes: set[str]  # of classes, that have other values: ``Config.STEPS``
     # What takes the changes of a class statement, and what pours one class into another.
     remake: Callable[[Tools, Body, Entry, type, set[str]], None]
     pour: Callable[[Tools, type, type], type]
@@ -80,6 +85,7 @@ class Update:
             [entry.origin for entry in entries],
             changed,
             body.value_of,
+            self._derives_anew,
         )
 
     @property
@@ -136,13 +142,35 @@ class Update:
             elif isinstance(node, ast.ClassDef) and isinstance(before, ast.ClassDef):
                 cls = self._body.value_of(node.name)
                 if isinstance(cls, type):
+                    was = dict(vars(cls))
                     self._tools.remake(self._tools, self._body, entry, cls, self.fresh)
+                    self._note_attributes(node.name, was)
                     return
         if isinstance(node, Function) and entry.old is not None:
             self._swap_bodies(entry)
         was = {name: self._body.value_of(name) for name in entry.new.statement.names.binds}
         changes = self._body.run(node, entry.new.offset)
         self._adopt(entry, was, changes, alone=alone)
+
+    def _note_attributes(self, name: str, was: dict[str, Any]) -> None:
+        """What reads ``Config.STEPS`` runs again where that is another value now."""
+        now = self._body.value_of(name)
+        changed = {
+            f"{name}.{each}"
+            for each, value in (vars(now).items() if isinstance(now, type) else ())
+            if not each.startswith("__")
+            and not isinstance(value, _METHODS)
+            and not is_same(was.get(each, ABSENT), value)
+        }
+        self._schedule.fresh |= changed
+        if not self._body.prefix:
+            self._tools.attributes |= changed
+
+    def _derives_anew(self, number: int) -> bool:
+        node = self._entries[number].new.statement.node
+        return isinstance(node, ast.ClassDef) and derives_anew(
+            self._tools, self._body.value_of(node.name)
+        )
 
     def _is_alone(self, entry: Entry) -> bool:
         """Whether no other statement binds the names that this one does."""
@@ -158,12 +186,7 @@ class Update:
             return True
         if not new.decorator_list:
             return False
-        read = {
-            each.id
-            for decorator in new.decorator_list
-            for each in ast.walk(decorator)
-            if isinstance(each, ast.Name)
-        }
+        read = reads_in(new.decorator_list)
         # What registers by type reads the annotations.
         return bool(read & self.fresh) or _annotations(old) != _annotations(new)
 
@@ -186,7 +209,7 @@ class Update:
             self._body.bind(node.name, raw)
 
     def _reads_fresh(self, node: ast.AST) -> bool:
-        return any(isinstance(each, ast.Name) and each.id in self.fresh for each in ast.walk(node))
+        return not self.fresh.isdisjoint(reads_in([node]))
 
     def _swap_bodies(self, entry: Entry) -> list[Any]:
         """New code for the functions on the old code of one definition."""
@@ -222,6 +245,27 @@ class Update:
                 return self._tools.pour(self._tools, old, new)
             return new
         return self._tools.merging.merge(name, old, new)
+
+
+def reads_in(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names in expressions, with ``module.name`` as well."""
+    found: set[str] = set()
+    for node in nodes:
+        for each in ast.walk(node):
+            if isinstance(each, ast.Name):
+                found.add(each.id)
+            elif isinstance(each, ast.Attribute) and isinstance(each.value, ast.Name):
+                found.add(f"{each.value.id}.{each.attr}")
+    return found
+
+
+def derives_anew(tools: Tools, cls: object) -> bool:
+    """Whether a class is a dataclass whose bases have other fields now."""
+    return (
+        isinstance(cls, type)
+        and "__dataclass_fields__" in vars(cls)
+        and not tools.reshaped.isdisjoint(cls.__mro__[1:])
+    )
 
 
 def _says_nothing(number: int, entry: Entry) -> bool:

@@ -151,7 +151,10 @@ class WorkerCode:
     def _handle(self, message: pb.Code) -> None:
         match message.kind:
             case "prepare":
-                self._prepare(message)
+                if not any(
+                    each.kind == "abort" and each.round == message.round for each in self._backlog
+                ):
+                    self._prepare(message)
             case "promise":
                 if self._steps.promise(message.step):
                     self._tell("promised", round=message.round, step=message.step)
@@ -206,6 +209,9 @@ class WorkerCode:
         self._abort()
         try:
             self._track()
+            made = {name for name, _ in list(self._fresh)}
+            if not made.isdisjoint(each.module for each in message.files):
+                return  # being imported, of the old text: who is silent gets the new one later
             importlib.invalidate_caches()  # what was changed may import a file that is new
             edit = Edit(
                 tuple(
