@@ -310,12 +310,9 @@ class Notebook:
         self._take_news()
         try:
             self._take_changes()
-        except KeyboardInterrupt:
-            self.names.stopped = True  # IPython runs the cell nonetheless
-        try:
             self.code.before_cell(self.shell.user_ns, code)
         except KeyboardInterrupt:
-            self.names.stopped = True
+            self.names.stopped = True  # IPython runs the cell nonetheless
         with errors_shown():
             self._adopt()
         self._recorder.begins(code)
