@@ -202,3 +202,15 @@ def test_the_watcher_tells_of_every_way_to_save(tmp_path: Path) -> None:
         act()
         assert told.acquire(timeout=30)
     watcher.end()
+
+
+def test_what_was_refused_is_named_again_when_another_file_was_taken(disk: Disk) -> None:
+    lacking, other = disk.track("b", "b = 1"), disk.track("a", "a = 1")
+    lacking.write_text("from a import new")
+    assert disk.found() == {"b": "from a import new"}
+    disk.files.refuse(disk.files.changes().texts)
+    assert disk.found() == {}
+    other.write_text("new = 2")
+    assert disk.found() == {"a": "new = 2"}
+    disk.take()
+    assert disk.found() == {"b": "from a import new"}
