@@ -206,9 +206,19 @@ def mapped(descriptor: int, size_bytes: int, freed: Callable[[], object]) -> mem
     """Map a segment that came with ``descriptor``, which is closed.
 
     ``freed`` is called when nothing refers to the memory any more, on any thread.
+
+    Raises:
+        UsageError: if this process can't have more files open, or memory mapped.
     """
     try:
         mapping = Mapping(descriptor, size_bytes, flags=mmap.MAP_PRIVATE, prot=_READ_WRITE)
+    except OSError as error:
+        freed()
+        if error.errno == errno.EMFILE:
+            told, hint = "this process has no file descriptors left", NO_DESCRIPTORS
+        else:
+            told, hint = f"values that came can't be mapped: {error}", "free names with `del`"
+        raise UsageError(told, hint=hint) from error
     finally:
         os.close(descriptor)
     weakref.finalize(mapping, freed).atexit = False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
+import resource
 from collections import deque
 from pathlib import Path
 
@@ -252,3 +254,26 @@ def test_what_is_written_while_it_is_copied_does_not_pass_for_sent(
     pack(sent, pool)
     assert written[0] == 1
     assert sent.fingerprints.of(memoryview(written)) != Fingerprints().of(memoryview(written))
+
+
+def test_without_descriptors_nothing_is_mapped_and_it_says_so(pool: Pool) -> None:
+    packed = lent(parcel(b"x", b"y" * LARGE), pool, ["one"])
+    assert packed.segment is not None
+    arrivals = Arrivals()
+    arrivals.note(packed.payload, deque([os.dup(packed.segment.descriptor)]))
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    held = [os.open(os.devnull, os.O_RDONLY)]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (held[0] + 20, limits[1]))
+    try:
+        with contextlib.suppress(OSError):
+            while True:
+                held.append(os.open(os.devnull, os.O_RDONLY))
+        with pytest.raises(UsageError, match="no file descriptors left"):
+            arrivals.unpack(packed.payload)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        for each in held:
+            os.close(each)
+    freed = arrivals.take_freed()
+    assert freed is not None
+    assert list(freed.segments) == [packed.payload.segment]
