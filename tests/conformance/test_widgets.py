@@ -224,7 +224,7 @@ def test_interact_answers(front: FrontEnd, at_home: FrontEnd) -> None:
         for x in (5, 6):
             page.set(page.model("IntSliderModel"), value=x)
             page.until(lambda x=x, output=output: output.text == f"x is {x}\n{2 * x}")
-            assert output.state["msg_id"] == ""
+            page.until(lambda output=output: output.state["msg_id"] == "")
         assert len(cell.shown) == before
     assert front.loose == []
 
