@@ -406,6 +406,7 @@ def test_a_run_or_a_driver_keeps_a_session_from_stopping_itself(tmp_path: Path) 
         worker = WorkerClient(
             cluster.gang.members[0].address,
             cluster.file.token,
+            tenure=cluster.session.tenure,
             receive=lambda _: None,
             ended=lambda _: None,
         )
