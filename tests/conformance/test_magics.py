@@ -55,7 +55,7 @@ def test_an_extension_of_its_own_magics_stays(page: Page) -> None:
 def test_cluster_status(page: Page) -> None:
     page.good_remote("1")
     text = page.good("%cluster status").stdout
-    assert "stops itself 30 min 0 s after its notebook is gone" in text
+    assert "stops itself 30 min after its notebook is gone" in text
     assert "gang default: ready" in text
     assert page.good("%cluster").stdout.startswith("farcell ")
 
