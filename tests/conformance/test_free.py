@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,7 +137,6 @@ def busy(page: Page, tmp_path: Path) -> Path:
     page.good_remote("there = [1]\ngone = 1")
     running = page.begin_remote("sent\n" + RUN.format(go=str(go)))
     page.until_text(running, "@go")
-    time.sleep(0.5)  # until the head knows of the run
     page.restart()
     told = page.good("%load_ext farcell").text
     assert "gang default is busy; what it holds can be read when that run ends: " in told

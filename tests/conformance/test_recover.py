@@ -315,7 +315,6 @@ def test_of_what_ran_when_the_kernel_died_nothing_is_known(page: Page, tmp_path:
         "while not os.path.exists('go'): time.sleep(0.01)\nxs.append(2)"
     )
     page.until_text(cell, "@go")
-    time.sleep(0.5)  # reports of runs are told a little later
     page.restart()
     (page.folder / "go").touch()
     page.load()
